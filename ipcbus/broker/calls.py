@@ -1,0 +1,264 @@
+"""Answers to the calls of `protocol.calls` that are about people and keys.
+
+A handler takes the desk, the turn, the session and the arguments of its call, and
+returns the value; what it raises is the refusal. It checks all before it changes
+anything: a refused call has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ipcbus.broker.blobs import Attachments
+from ipcbus.broker.delivery import Delivery, Mailboxes
+from ipcbus.broker.directory import Directory
+from ipcbus.broker.ends import Ends
+from ipcbus.broker.events import Admit, Expel
+from ipcbus.broker.sending import Sending
+from ipcbus.broker.sessions import Session, Sessions
+from ipcbus.broker.settings import Settings
+from ipcbus.broker.turn import Turn
+from ipcbus.errors import InvalidMessage, NameTaken, NotPermitted, UnknownRecipient
+from ipcbus.protocol.address import check_pattern
+from ipcbus.protocol.calls import Role
+from ipcbus.protocol.fields import is_key
+from ipcbus.protocol.limits import MAX_BODY, MAX_TTL_MS
+from ipcbus.protocol.pieces import unpack_header
+from ipcbus.store.base import Agent, AgentKey, Store
+
+
+class Desk(NamedTuple):
+    """What handlers work with: the parts of the broker."""
+
+    network: str
+    epoch: int
+    settings: Settings
+    store: Store
+    directory: Directory
+    sessions: Sessions
+    boxes: Mailboxes
+    delivery: Delivery
+    ends: Ends
+    sending: Sending
+    blobs: Attachments
+    counters: dict[str, int]
+    last_seen: dict[int, int]
+    end_session: Callable[[Turn, Session], None]
+
+
+Handler = Callable[..., Any]
+
+
+def agents(desk: Desk, turn: Turn, session: Session) -> Any:
+    return [
+        [
+            agent.name,
+            bool(agent.registered),
+            len(desk.sessions.of_agent(agent.number)),
+            desk.last_seen.get(agent.number),
+            desk.directory.joined(agent.number),
+        ]
+        for agent in desk.directory.agents()
+    ]
+
+
+def whoami(desk: Desk, turn: Turn, session: Session) -> Any:
+    if not session.agent:
+        return [None, session.role.value, desk.network, 0]
+    agent = desk.directory.agent(session.agent)
+    waiting = desk.boxes[agent.number].waiting
+    return [agent.name, session.role.value, desk.network, waiting]
+
+
+def rename(desk: Desk, turn: Turn, session: Session, old: str | None, new: str) -> Any:
+    agent = _subject(desk, session, old)
+    former = agent.name
+    until = desk.directory.rename(agent, new, turn.now.wall)
+    others = [n for n in desk.directory.members() if n != agent.number]
+    text = f"{former} is now called {new}; mail to {former} is forwarded for a while."
+    data = {"event": "renamed", "old": former, "new": new, "forwards_until": until}
+    desk.sending.tell(turn, others, text, data)
+    return [former, new, until]
+
+
+def join(desk: Desk, turn: Turn, session: Session, pattern: str) -> Any:
+    desk.directory.join(session.agent, check_pattern(pattern.removeprefix("#")))
+    return [desk.directory.joined(session.agent)]
+
+
+def leave(desk: Desk, turn: Turn, session: Session, pattern: str) -> Any:
+    desk.directory.leave(session.agent, check_pattern(pattern.removeprefix("#")))
+    return [desk.directory.joined(session.agent)]
+
+
+def topics(desk: Desk, turn: Turn, session: Session) -> Any:
+    return [
+        [pattern, [desk.directory.name(number) for number in there]]
+        for pattern, there in desk.directory.topics().items()
+    ]
+
+
+def register(desk: Desk, turn: Turn, session: Session, name: str, key: str) -> Any:
+    agent, created = _register(desk, turn, name, key)
+    return [agent.name, created]
+
+
+def invite(
+    desk: Desk, turn: Turn, session: Session, name: str, key: str, ttl_ms: int
+) -> Any:
+    """The key is a one-time key that the operator made; it may only redeem itself."""
+    _check_key(desk, key)
+    if not 0 < ttl_ms <= MAX_TTL_MS:
+        raise InvalidMessage(field="invite.ttl_ms", reason="must be up to a year")
+    agent = desk.directory.expect(name, turn.now.wall)
+    if desk.directory.live_keys(agent.number):
+        raise NameTaken(name=agent.name, reason="it belongs to a key already")
+    wall = turn.now.wall
+    expires = wall + ttl_ms
+    desk.directory.put_key(
+        AgentKey(key, agent.number, Role.INVITEE.value, wall, expires, 0)
+    )
+    turn.do(Admit(key))
+    return [agent.name, expires]
+
+
+def redeem(desk: Desk, turn: Turn, session: Session, key: str) -> Any:
+    """The invitee takes the name with a key of its own; the invitation is used up."""
+    name = desk.directory.name(session.agent)
+    agent, _ = _register(desk, turn, name, key)
+    desk.directory.delete_key(session.key)
+    return [agent.name]
+
+
+def revoke(desk: Desk, turn: Turn, session: Session, name: str) -> Any:
+    """All keys and invitations of an agent; the mailbox stays."""
+    agent = desk.directory.named(name)
+    if agent is None:
+        raise _nobody(desk, name)
+    keys = [
+        key
+        for key in desk.directory.all_keys()
+        if key.agent == agent.number and not key.revoked
+    ]
+    ended = 0
+    for key in keys:
+        desk.directory.put_key(key._replace(revoked=turn.now.wall))
+        for live in desk.sessions.of_key(key.key):
+            turn.close(live.peer, NotPermitted(reason="your key was revoked"))
+            desk.end_session(turn, live)
+            ended += 1
+        turn.do(Expel(key.key))
+    return [len(keys), ended]
+
+
+def keys(desk: Desk, turn: Turn, session: Session) -> Any:
+    return [
+        [
+            desk.directory.name(key.agent) if key.agent else "",
+            key.role,
+            key.key,
+            key.created_at,
+            _state(key, turn.now.wall),
+            len(desk.sessions.of_key(key.key)),
+        ]
+        for key in desk.directory.all_keys()
+    ]
+
+
+def limit(
+    desk: Desk, turn: Turn, session: Session, name: str, rate: int, max_body: int
+) -> Any:
+    agent = desk.directory.named(name)
+    if agent is None:
+        raise _nobody(desk, name)
+    if max_body > MAX_BODY:
+        raise InvalidMessage(field="limit.max_body", reason=f"is at most {MAX_BODY}")
+    agent = desk.directory.update(agent._replace(rate=rate, max_body=max_body))
+    return [agent.rate, agent.max_body]
+
+
+def sweep_invitations(desk: Desk, turn: Turn) -> None:
+    """Invitations whose time is over are forgotten."""
+    late = [
+        key
+        for key in desk.directory.all_keys()
+        if key.expires and key.expires <= turn.now.wall
+    ]
+    for key in late:
+        desk.directory.delete_key(key.key)
+        turn.do(Expel(key.key))
+
+
+def _register(desk: Desk, turn: Turn, name: str, key: str) -> tuple[Agent, bool]:
+    if not is_key(key):
+        raise InvalidMessage(field="key", reason="must be a public key in hex")
+    known = desk.directory.named(name)
+    agent, created = desk.directory.register(name, key, turn.now.wall)
+    if created:
+        turn.do(Admit(key))
+    if known is not None and not known.registered:
+        _adopt(desk, agent)
+    return agent, created
+
+
+def _adopt(desk: Desk, agent: Agent) -> None:
+    """Mail that waited for the name keeps only the ttl that its sender gave it."""
+    box = desk.boxes[agent.number]
+    after = (-1, 0)
+    while waiting := desk.store.mail.page(box.number, after, 200, 1 << 24):
+        last = waiting[-1].entry
+        after = (last.rank, last.seq)
+        desk.store.mail.set_expires(
+            [(unpack_header(w.header).expires_at or 0, *w.entry[:3]) for w in waiting]
+        )
+    box.forget()
+
+
+def _subject(desk: Desk, session: Session, name: str | None) -> Agent:
+    """The agent a call is about: oneself, or for an operator any."""
+    if name is None:
+        if not session.agent:
+            raise InvalidMessage(field="old", reason="say which agent")
+        return desk.directory.agent(session.agent)
+    found = desk.directory.named(name)
+    if found is None:
+        raise _nobody(desk, name)
+    if session.role is not Role.OPERATOR and found.number != session.agent:
+        raise NotPermitted(reason="only an operator may do that for another agent")
+    return found
+
+
+def _nobody(desk: Desk, name: str) -> UnknownRecipient:
+    near = desk.directory.near(name)
+    hint = f"; near names: {', '.join(near)}" if near else ""
+    return UnknownRecipient(name=name, network=desk.network, near=near, hint=hint)
+
+
+def _check_key(desk: Desk, key: str) -> None:
+    if not is_key(key):
+        raise InvalidMessage(field="key", reason="must be a public key in hex")
+    if desk.directory.key(key) is not None:
+        raise NotPermitted(reason="this key is known already")
+
+
+def _state(key: AgentKey, wall: int) -> str:
+    if key.revoked:
+        return "revoked"
+    return "expired" if key.expires and key.expires <= wall else "live"
+
+
+PEOPLE: dict[str, Handler] = {
+    "agents": agents,
+    "whoami": whoami,
+    "rename": rename,
+    "join": join,
+    "leave": leave,
+    "topics": topics,
+    "register": register,
+    "invite": invite,
+    "redeem": redeem,
+    "revoke": revoke,
+    "keys": keys,
+    "limit": limit,
+}

@@ -1,0 +1,326 @@
+"""Answers to the calls that are about messages, attachments and the broker itself.
+
+Handlers are as in `broker.calls`; those that answer with bytes return `(value, body)`
+as `WithBody`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ipcbus.broker.calls import Desk, Handler
+from ipcbus.broker.events import Backup, Stop
+from ipcbus.broker.mailbox import BOTTOM, Mailbox
+from ipcbus.broker.sessions import Session
+from ipcbus.broker.turn import Turn
+from ipcbus.errors import InvalidMessage, NoSuchMessage, NotPermitted, StaleLease
+from ipcbus.protocol.address import is_id
+from ipcbus.protocol.calls import Role
+from ipcbus.protocol.limits import (
+    MAX_BODY,
+    MAX_LEASE_MS,
+    MAX_TEXT,
+    MAX_TTL_MS,
+    MIB,
+    MIN_LEASE_MS,
+    PAGE,
+)
+from ipcbus.protocol.pieces import join_bodies, unpack_header
+from ipcbus.store.base import Dead, Found, Key, Row
+
+MOST_AWAITS = 1024
+"""Replies that one session may wait for."""
+
+
+class WithBody(NamedTuple):
+    """An answer that has bytes."""
+
+    value: Any
+    body: bytes
+
+
+def await_(desk: Desk, turn: Turn, session: Session, id_: str) -> Any:
+    if not is_id(id_) or len(session.awaits) >= MOST_AWAITS:
+        raise InvalidMessage(field="await.id", reason="is no id, or there are too many")
+    return [desk.delivery.hand_reply(turn, session, id_)]
+
+
+def settle(
+    desk: Desk,
+    turn: Turn,
+    session: Session,
+    action: str,
+    id_: str,
+    ms: int,
+    reason: str | None,
+) -> Any:
+    """Settle by id what another session of the same agent was given."""
+    row = desk.store.mail.find(id_)
+    box = desk.boxes[session.agent]
+    lease = None if row is None else box.leases.get(row.seq)
+    if row is None or lease is None:
+        raise StaleLease(id=id_)
+    receipt = (turn, box, row.seq, lease.attempt)
+    match action:
+        case "ack":
+            desk.delivery.ack(*receipt)
+        case "nack" if ms <= MAX_TTL_MS and len(reason or "") <= MAX_TEXT:
+            desk.delivery.nack(*receipt, ms, reason)
+        case "extend" if MIN_LEASE_MS <= ms <= MAX_LEASE_MS:
+            desk.delivery.extend(turn, box, None, row.seq, lease.attempt, ms)
+        case _:
+            raise InvalidMessage(
+                field="settle", reason="is ack, nack or extend, with a time in bounds"
+            )
+    return []
+
+
+# --- looking at messages ---------------------------------------------------------
+
+
+def show(
+    desk: Desk, turn: Turn, session: Session, id_: str, offset: int, body_limit: int
+) -> Any:
+    """One message, its body from `offset` on."""
+    row = desk.store.mail.find(id_)
+    if row is None or not row.header or not _concerns(desk, session, row):
+        raise NoSuchMessage(id=id_, where=f"in {desk.network}")
+    number = session.agent or None
+    state = desk.store.archive.state(row.seq, number)
+    found = Found(row.seq, state, row.header, row.body[offset:])
+    return _rows([found], 1, body_limit)
+
+
+def peek(desk: Desk, turn: Turn, session: Session, limit: int, body_limit: int) -> Any:
+    box = desk.boxes[session.agent]
+    limit = _page(limit)
+    most = limit + len(box.leases) + 1
+    waiting = desk.store.mail.page(box.number, BOTTOM, most, 8 * MIB)
+    found = [
+        Found(w.entry.seq, "waiting", w.header, w.body)
+        for w in waiting
+        if w.entry.seq not in box.leases
+    ]
+    return _rows(found, limit, body_limit)
+
+
+def history(
+    desk: Desk,
+    turn: Turn,
+    session: Session,
+    limit: int,
+    before_seq: int | None,
+    other: str | None,
+    thread: str | None,
+    body_limit: int,
+) -> Any:
+    number = None
+    if other is not None:
+        agent = desk.directory.named(other) or desk.directory.forwarded(
+            other, turn.now.wall
+        )
+        if agent is None:
+            return _rows([], 0, 0)
+        number = agent.number
+    limit = _page(limit)
+    found = desk.store.archive.history(
+        session.agent or None,
+        limit=limit + 1,
+        before=before_seq,
+        other=number,
+        thread=thread,
+    )
+    return _rows(found, limit, body_limit)
+
+
+def search(
+    desk: Desk,
+    turn: Turn,
+    session: Session,
+    query: str,
+    limit: int,
+    before_seq: int | None,
+    body_limit: int,
+) -> Any:
+    limit = _page(limit)
+    found = desk.store.archive.search(
+        session.agent or None, query, limit=limit + 1, before=before_seq
+    )
+    return _rows(found, limit, body_limit)
+
+
+def _rows(found: list[Found], limit: int, body_limit: int) -> WithBody:
+    """Rows `[seq, state, size, header]`, and their bodies cut to what fits."""
+    left = MAX_BODY
+    bodies = []
+    rows = []
+    for one in found[:limit]:
+        body = one.body[: min(body_limit, left)]
+        left -= len(body)
+        bodies.append(body)
+        rows.append([one.seq, one.state, len(one.body), unpack_header(one.header)])
+    sizes, body = join_bodies(bodies)
+    return WithBody([rows, sizes, len(found) > limit], body)
+
+
+def _page(limit: int) -> int:
+    return max(1, min(limit, PAGE))
+
+
+def _concerns(desk: Desk, session: Session, row: Row) -> bool:
+    """Whether a message is the session's to see: it sent it, or it was sent to it."""
+    number = session.agent
+    if session.role is Role.OPERATOR or number in (row.sender, row.mailbox):
+        return True
+    return row.mailbox == 0 and desk.store.archive.was_sent(row.seq, number)
+
+
+# --- dead letters ----------------------------------------------------------------
+
+
+def dead(desk: Desk, turn: Turn, session: Session, limit: int, after_seq: int) -> Any:
+    limit = _page(limit)
+    letters = desk.store.mail.dead(session.agent or None, after_seq, limit + 1)
+    rows = [
+        [
+            desk.directory.name(letter.mailbox),
+            letter.code,
+            letter.reason,
+            letter.at,
+            letter.attempt,
+            letter.seq,
+            unpack_header(letter.header),
+        ]
+        for letter in letters[:limit]
+    ]
+    return [rows, len(letters) > limit]
+
+
+def replay(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:
+    """Dead letters wait in their mailbox again, in their old place."""
+    replayed = 0
+    for letter in list(_letters(desk, session, id_)):
+        desk.store.mail.exhume(_key(letter))
+        box = _box(desk, turn, letter)
+        box.count(1, letter.size)
+        box.rewind((letter.rank, letter.seq))
+        turn.counted["replayed"] += 1
+        replayed += 1
+    return [replayed]
+
+
+def drop(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:
+    dropped = 0
+    keep = desk.settings.history_ms > 0
+    for letter in list(_letters(desk, session, id_)):
+        desk.store.mail.drop_dead(_key(letter), keep=keep)
+        turn.counted["removed"] += 1
+        dropped += 1
+    return [dropped]
+
+
+def _letters(desk: Desk, session: Session, id_: str | None) -> Iterable[Dead]:
+    """The dead letters of one message, or a page of all."""
+    mailbox = session.agent or None
+    if id_ is None:
+        return desk.store.mail.dead(mailbox, 0, PAGE)
+    letters = desk.store.mail.find_dead(mailbox, id_)
+    if not letters:
+        raise NoSuchMessage(id=id_, where="among the dead letters")
+    return letters
+
+
+def _box(desk: Desk, turn: Turn, letter: Dead) -> Mailbox:
+    turn.touched.add(letter.mailbox)
+    return desk.boxes[letter.mailbox]
+
+
+def _key(letter: Dead) -> Key:
+    return Key(letter.mailbox, letter.rank, letter.seq)
+
+
+# --- attachments -----------------------------------------------------------------
+
+
+def blob_begin(desk: Desk, turn: Turn, session: Session, sha: str, size: int) -> Any:
+    return [desk.blobs.begin(session.agent, sha, size, turn.now.wall)]
+
+
+def blob_write(
+    desk: Desk, turn: Turn, session: Session, sha: str, offset: int, *, body: bytes
+) -> Any:
+    return [desk.blobs.write(session.agent, sha, offset, body)]
+
+
+def blob_seal(desk: Desk, turn: Turn, session: Session, sha: str) -> Any:
+    desk.blobs.seal(session.agent, sha)
+    return []
+
+
+def blob_read(desk: Desk, turn: Turn, session: Session, sha: str, offset: int) -> Any:
+    size, piece = desk.blobs.read(session.agent, sha, offset)
+    return WithBody([size], piece)
+
+
+# --- the broker ------------------------------------------------------------------
+
+
+def status(desk: Desk, turn: Turn, session: Session) -> Any:
+    """An operator sees all mailboxes; an agent the totals and its own."""
+    boxes = sorted(desk.boxes, key=lambda box: -box.messages)
+    if session.role is not Role.OPERATOR:
+        boxes = [box for box in boxes if box.number == session.agent]
+    mailboxes = {
+        desk.directory.name(box.number): {
+            "waiting": box.waiting,
+            "leased": len(box.leases),
+            "bytes": box.bytes,
+        }
+        for box in boxes[:PAGE]
+        if box.number
+    }
+    return {
+        "network": desk.network,
+        "epoch": desk.epoch,
+        "agents": len(desk.directory.members()),
+        "sessions": len(desk.sessions),
+        "mailboxes": mailboxes,
+        "counters": dict(desk.counters),
+        "store": desk.store.facts(),
+    }
+
+
+def backup(desk: Desk, turn: Turn, session: Session, path: str, *, ref: int) -> None:
+    target = Path(path)
+    if not target.is_absolute():
+        raise InvalidMessage(field="backup.path", reason="must be an absolute path")
+    turn.do(Backup(session.peer, ref, target))
+
+
+def shutdown(desk: Desk, turn: Turn, session: Session) -> Any:
+    if session.role is not Role.OPERATOR:
+        raise NotPermitted(reason="only an operator may stop the broker")
+    turn.do(Stop())
+    return []
+
+
+MAIL: dict[str, Handler] = {
+    "await": await_,
+    "settle": settle,
+    "show": show,
+    "peek": peek,
+    "history": history,
+    "search": search,
+    "dead": dead,
+    "replay": replay,
+    "drop": drop,
+    "blob_begin": blob_begin,
+    "blob_write": blob_write,
+    "blob_seal": blob_seal,
+    "blob_read": blob_read,
+    "status": status,
+    "backup": backup,
+    "shutdown": shutdown,
+}

@@ -1,0 +1,94 @@
+"""Who gets a message: from the words of an address to mailboxes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ipcbus.broker.delivery import Mailboxes
+from ipcbus.broker.directory import Directory
+from ipcbus.broker.settings import Settings
+from ipcbus.broker.turn import Turn
+from ipcbus.errors import BoundExceeded, UnknownRecipient
+from ipcbus.protocol import address
+from ipcbus.protocol.address import Kind
+from ipcbus.protocol.messages import ACCEPTED, FLAG_FUTURE, FORWARDED, FUTURE, Draft
+
+parse_cached = lru_cache(maxsize=4096)(address.parse)
+
+
+class Route(NamedTuple):
+    """Where a message goes: mailboxes, and what the sender is told."""
+
+    mailboxes: list[int]
+    state: str
+    facts: dict[str, Any]
+
+
+class Routing:
+    """Finds recipients; changes nothing but that a name may become expected."""
+
+    def __init__(
+        self,
+        network: str,
+        settings: Settings,
+        directory: Directory,
+        boxes: Mailboxes,
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._directory = directory
+        self._boxes = boxes
+
+    def find(self, turn: Turn, sender: int, draft: Draft) -> Route:
+        to = parse_cached(draft.to)
+        match to.kind:
+            case Kind.EVERYONE:
+                found = self._directory.members()
+            case Kind.TOPIC:
+                found = self._directory.readers(to.name)
+            case _:
+                return self._route_to_agent(turn, to, draft)
+        others = [number for number in found if number != sender]
+        if not others:
+            raise UnknownRecipient(
+                name=draft.to, network=self._network, hint=": nobody is there", near=[]
+            )
+        return Route(others, ACCEPTED, {"recipients": len(others)})
+
+    def _route_to_agent(self, turn: Turn, to: address.Address, draft: Draft) -> Route:
+        if to.network is not None and address.fold(to.network) != address.fold(
+            self._network
+        ):
+            raise UnknownRecipient(
+                name=str(to),
+                network=self._network,
+                hint=f": no bridge leads to {to.network}",
+                near=[],
+            )
+        found = self._directory.named(to.name)
+        if found is not None and found.registered:
+            return Route([found.number], ACCEPTED, {})
+        forwarded = self._directory.forwarded(to.name, turn.now.wall)
+        if forwarded is not None:
+            return Route([forwarded.number], FORWARDED, {"to": forwarded.name})
+        if draft.flags & FLAG_FUTURE:
+            return self._route_to_future(turn, to.name)
+        near = self._directory.near(to.name)
+        raise UnknownRecipient(
+            name=to.name,
+            network=self._network,
+            near=near,
+            hint=f"; near names: {', '.join(near)}"
+            if near
+            else "; to let the "
+            "message wait until somebody takes that name, send it with future",
+        )
+
+    def _route_to_future(self, turn: Turn, name: str) -> Route:
+        expected = self._directory.expect(name, turn.now.wall)
+        waiting = self._boxes[expected.number].messages
+        limit = self._settings.future_messages
+        if waiting >= limit:
+            raise BoundExceeded(bound="future_messages", value=waiting + 1, limit=limit)
+        return Route([expected.number], FUTURE, {})

@@ -1,0 +1,361 @@
+"""The core: one network's broker as a state machine over batches.
+
+    actions = broker.handle(events, now)
+
+It never waits, and knows no socket, clock or thread. What must outlive it goes to the
+store it was given, inside the transaction that the caller opened before `handle` and
+commits after it; what it returns is to be done after that commit, in order. An
+exception out of `handle` means that this core must not be used again: a new one is
+made from the store, exactly as after a takeover.
+
+The parts, each with its own invariants (`check_invariants` holds all of them):
+
+    directory   who there is            sessions   who is connected
+    mailbox     what waits, in memory   delivery   leases out, settling in
+    sending     into mailboxes          ends       expiry, dead letters, bounces
+    blobs       attachments             calls      questions and orders
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipcbus.broker.blobs import Attachments
+from ipcbus.broker.calls import PEOPLE, Desk, sweep_invitations
+from ipcbus.broker.calls_mail import MAIL, WithBody
+from ipcbus.broker.delivery import Delivery, Mailboxes
+from ipcbus.broker.directory import Directory
+from ipcbus.broker.ends import Ends
+from ipcbus.broker.events import (
+    Action,
+    BackedUp,
+    Broken,
+    Event,
+    Now,
+    PeerLost,
+    Received,
+)
+from ipcbus.broker.mailbox import TOP
+from ipcbus.broker.mailbox import Mailbox as Box
+from ipcbus.broker.sending import Sending
+from ipcbus.broker.sessions import Session, Sessions
+from ipcbus.broker.settings import Settings
+from ipcbus.broker.turn import Turn
+from ipcbus.errors import (
+    CannotServe,
+    Disconnected,
+    IpcbusError,
+    NotPermitted,
+    RemoteProtocolError,
+    StoreFailed,
+    StoreFull,
+    VersionMismatch,
+)
+from ipcbus.protocol import calls, limits
+from ipcbus.protocol.calls import METHODS, Role
+from ipcbus.protocol.messages import (
+    Answer,
+    Bye,
+    Call,
+    Credit,
+    Hello,
+    Ping,
+    Pong,
+    RefusedCall,
+    Send,
+    Settle,
+    Welcome,
+)
+from ipcbus.store.base import Mailbox, Snapshot, Store
+
+HANDLERS = PEOPLE | MAIL
+
+ENDINGS = ("acked", "expired", "bounced", "dead")
+"""Counters of how entries end. `accepted` is their sum, and what waits, less what was
+`replayed`; `removed` are dead letters that were dropped."""
+
+DURABLE = frozenset({"accepted", *ENDINGS, "replayed", "removed"})
+
+LEASE_TICK_S = 0.25
+"""How late a lease may be found to have run out."""
+
+SESSION_TICK_S = 1.0
+"""How late a session may be found to be silent."""
+
+
+class Broker:
+    """Attributes:
+    epoch: of this broker; sessions are told.
+    """
+
+    def __init__(
+        self, network: str, settings: Settings, store: Store, snapshot: Snapshot
+    ) -> None:
+        self.network = network
+        self.epoch = snapshot.epoch
+        self._store = store
+        self._directory = Directory(store.registry, settings, snapshot)
+        self._sessions = Sessions()
+        self._boxes = Mailboxes(snapshot.mailboxes)
+        self._ends = Ends(store.mail, settings, self._directory)
+        self._blobs = Attachments(store)
+        self._delivery = Delivery(
+            store.mail, settings, self._boxes, self._sessions, self._ends
+        )
+        self._sending = Sending(
+            network,
+            store,
+            settings,
+            self._directory,
+            self._boxes,
+            self._delivery,
+            self._ends,
+            self._blobs,
+            snapshot.last_seq,
+        )
+        self._counters = dict(snapshot.counters)
+        self._last_seen: dict[int, int] = {}
+        self._next_tick = 0.0
+        self._desk = Desk(
+            network,
+            self.epoch,
+            settings,
+            store,
+            self._directory,
+            self._sessions,
+            self._boxes,
+            self._delivery,
+            self._ends,
+            self._sending,
+            self._blobs,
+            self._counters,
+            self._last_seen,
+            self._end,
+        )
+
+    def admitted(self) -> set[str]:
+        """The public keys (hex) that may connect."""
+        return {key.key for key in self._directory.all_keys() if not key.revoked}
+
+    def peers(self) -> list[bytes]:
+        """Everyone who has a session."""
+        return [session.peer for session in self._sessions]
+
+    def next_deadline(self, now: Now) -> float | None:
+        """Seconds until `handle` wants to be called although nothing has happened."""
+        waits = []
+        if self._delivery.leased:
+            waits.append(LEASE_TICK_S)
+        if len(self._sessions):
+            waits.append(max(0.0, self._next_tick - now.mono))
+        if self._ends.wake_at is not None:
+            waits.append(max(0.0, (self._ends.wake_at - now.wall) / 1000))
+        return min(waits, default=None)
+
+    def handle(self, events: Sequence[Event], now: Now) -> list[Action]:
+        """One turn. Raises what the store raises, and nothing else."""
+        turn = Turn(now)
+        self._delivery.run_out(turn)
+        self._ends.sweep(turn, self._boxes.__getitem__, self._delivery.woken)
+        for event in events:
+            self._event(turn, event)
+        if now.mono >= self._next_tick:
+            self._tick(turn)
+        for number in list(turn.touched):
+            self._delivery.pump(turn, self._boxes[number])
+        self._save(turn)
+        return turn.actions
+
+    # --- events ------------------------------------------------------------
+
+    def _event(self, turn: Turn, event: Event) -> None:
+        match event:
+            case Received(peer, key, message):
+                if isinstance(message, Hello):
+                    self._hello(turn, peer, key, message)
+                else:
+                    self._from_session(turn, event)
+            case Broken(peer, _, reason):
+                self._drop(turn, peer, RemoteProtocolError(reason=reason))
+            case PeerLost(peer):
+                session = self._sessions.get(peer)
+                if session is not None:
+                    self._end(turn, session)
+            case BackedUp(peer, ref, size, problem):
+                if problem is None:
+                    turn.say(peer, Answer(ref, [size], b""))
+                else:
+                    refusal = StoreFailed(reason=problem)
+                    turn.say(peer, RefusedCall(ref, *refusal.to_wire()))
+
+    def _hello(self, turn: Turn, peer: bytes, key: str, hello: Hello) -> None:
+        old = self._sessions.get(peer)
+        if old is not None:
+            self._end(turn, old)
+        if hello.major != limits.MAJOR:
+            ours = f"{limits.MAJOR}.{limits.MINOR}"
+            theirs = f"{hello.major}.{hello.minor}"
+            return turn.close(peer, VersionMismatch(theirs=theirs, ours=ours))
+        known = self._directory.key(key)
+        if known is None or known.revoked:
+            reason = "this key is not known here" if known is None else "it was revoked"
+            return turn.close(peer, NotPermitted(reason=reason))
+        if known.expires and known.expires <= turn.now.wall:
+            return turn.close(peer, NotPermitted(reason="the invitation has expired"))
+        role = Role(known.role)
+        session = self._sessions.add(peer, key, role, known.agent, hello.program)
+        session.heard = turn.now.mono
+        name = self._directory.name(known.agent) if known.agent else None
+        turn.say(
+            peer,
+            Welcome(
+                limits.MAJOR,
+                limits.MINOR,
+                self.network,
+                self.epoch,
+                session.number,
+                name,
+                role.value,
+                turn.now.wall,
+            ),
+        )
+        return None
+
+    def _from_session(self, turn: Turn, event: Received) -> None:
+        peer, key, message = event
+        session = self._sessions.get(peer)
+        if session is None or session.key != key:
+            # After a takeover the first word of an old client ends here, and tells it.
+            reason = "there is no session on this connection; say HELLO"
+            return turn.close(peer, Disconnected(network=self.network, reason=reason))
+        session.heard = turn.now.mono
+        match message:
+            case Ping(number):
+                turn.say(peer, Pong(number, self.epoch))
+            case Bye(keep_leases):
+                self._delivery.bye(turn, session, keep_leases=keep_leases)
+                self._forget(turn, session)
+            case Call():
+                self._call(turn, session, message)
+            case _ if session.role is not Role.AGENT:
+                reason = f"the {session.role.value} has no mailbox"
+                self._drop(turn, peer, NotPermitted(reason=reason))
+            case Send():
+                self._sending.send(turn, session, message)
+            case Settle():
+                self._delivery.settle(turn, session, message)
+            case Credit():
+                self._credit(turn, session, message)
+        return None
+
+    def _credit(self, turn: Turn, session: Session, credit: Credit) -> None:
+        session.credit = credit.messages
+        session.credit_bytes = credit.bytes
+        session.lease_s = credit.lease_ms / 1000
+        box = self._boxes[session.agent]
+        # At once, so that the answer follows what it has brought.
+        self._delivery.pump(turn, box)
+        turn.say(session.peer, Answer(credit.ref, [box.waiting], b""))
+
+    def _call(self, turn: Turn, session: Session, call: Call) -> None:
+        try:
+            calls.check(call.name, call.args)
+            if session.role not in METHODS[call.name].role:
+                reason = f"{call.name} is not for an {session.role.value}"
+                raise NotPermitted(reason=reason)
+            value = self._answer(turn, session, call)
+        except (StoreFull, CannotServe):
+            raise  # out of the store: this turn is void
+        except IpcbusError as error:
+            turn.say(session.peer, RefusedCall(call.ref, *error.to_wire()))
+            return
+        if isinstance(value, WithBody):
+            turn.say(session.peer, Answer(call.ref, *value))
+        elif value is not None:
+            turn.say(session.peer, Answer(call.ref, value, b""))
+
+    def _answer(self, turn: Turn, session: Session, call: Call) -> object:
+        handler = HANDLERS[call.name]
+        if call.name == "blob_write":
+            return handler(self._desk, turn, session, *call.args, body=call.body)
+        if call.name == "backup":
+            return handler(self._desk, turn, session, *call.args, ref=call.ref)
+        return handler(self._desk, turn, session, *call.args)
+
+    # --- sessions end ------------------------------------------------------
+
+    def _drop(self, turn: Turn, peer: bytes, error: IpcbusError) -> None:
+        turn.close(peer, error)
+        session = self._sessions.get(peer)
+        if session is not None:
+            self._end(turn, session)
+
+    def _end(self, turn: Turn, session: Session) -> None:
+        """A session is over without BYE: what it held comes back."""
+        self._delivery.lose(turn, session)
+        self._forget(turn, session)
+
+    def _forget(self, turn: Turn, session: Session) -> None:
+        self._sessions.remove(session)
+        if session.agent:
+            self._last_seen[session.agent] = turn.now.wall
+            if not self._sessions.of_agent(session.agent):
+                self._blobs.forget(session.agent)
+                self._boxes[session.agent].forget()
+
+    def _tick(self, turn: Turn) -> None:
+        self._next_tick = turn.now.mono + SESSION_TICK_S
+        for session in self._sessions.silent(turn.now.mono):
+            reason = f"nothing was heard for {limits.PING_S * limits.PINGS_MISSED:g} s"
+            silent = Disconnected(network=self.network, reason=reason)
+            self._drop(turn, session.peer, silent)
+        self._directory.expire_aliases(turn.now.wall)
+        sweep_invitations(self._desk, turn)
+
+    # --- what the next broker must know ------------------------------------
+
+    def _save(self, turn: Turn) -> None:
+        changed = []
+        for number in turn.touched:
+            box = self._boxes[number]
+            totals = (box.messages, box.bytes)
+            if totals != box.saved:
+                box.saved = totals
+                changed.append(Mailbox(number, *totals))
+        if changed:
+            self._store.mail.put_totals(changed)
+        for name, count in turn.counted.items():
+            self._counters[name] = self._counters.get(name, 0) + count
+        if any(turn.counted[name] for name in DURABLE):
+            self._store.registry.put_counters(self._counters)
+
+    def check_invariants(self) -> None:
+        """Everything that the parts say of themselves, and that it adds up."""
+        self._sessions.check_invariants()
+        self._directory.check_invariants()
+        held: dict[int, int] = {}
+        for box in self._boxes:
+            box.check_invariants(self._store.mail)
+            if box.leases:
+                assert box.number in self._delivery.leased
+            for lease in box.leases.values():
+                if lease.session is not None:
+                    assert self._sessions.get(lease.session.peer) is lease.session
+                    held[lease.session.number] = held.get(lease.session.number, 0) + 1
+            self._check_pumped(box)
+        for session in self._sessions:
+            assert session.held == held.get(session.number, 0)
+        count = self._counters.get
+        ended = sum(count(name, 0) for name in ENDINGS) - count("replayed", 0)
+        waiting = sum(box.messages for box in self._boxes)
+        assert count("accepted", 0) == ended + waiting, (self._counters, waiting)
+
+    def _check_pumped(self, box: Box) -> None:
+        """Nothing waits that could go out."""
+        if self._sessions.any_room(box.number):
+            assert box.page or box.horizon == TOP
+            assert not any(
+                mate.has_room(waiting.entry.size)
+                for waiting in box.page[:1]
+                for mate in self._sessions.of_agent(box.number)
+            )

@@ -1,0 +1,55 @@
+"""One turn of the core: what time it is, and what shall be done after the commit.
+
+A `Turn` is made by `Broker.handle`, handed through the parts, and read out at the
+end. Actions to one peer keep the order in which they were decided; deliveries to a
+peer that follow each other are gathered into one `Hand`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ipcbus.broker.events import Action, Hand, Now, Say
+from ipcbus.errors import IpcbusError
+from ipcbus.protocol.messages import BrokerMessage, Closed
+from ipcbus.store.base import Waiting
+
+
+class Turn:
+    """Attributes:
+    now: the same for all of the turn.
+    actions: in the order decided.
+    touched: numbers of mailboxes that changed, or whose readers did.
+    counted: what to add to the counters.
+    """
+
+    __slots__ = ("_open", "actions", "counted", "now", "touched")
+
+    def __init__(self, now: Now) -> None:
+        self.now = now
+        self.actions: list[Action] = []
+        self.touched: set[int] = set()
+        self.counted: Counter[str] = Counter()
+        self._open: dict[bytes, Hand] = {}
+
+    def do(self, action: Action) -> None:
+        self.actions.append(action)
+
+    def say(self, peer: bytes, message: BrokerMessage) -> None:
+        self._open.pop(peer, None)
+        self.actions.append(Say(peer, message))
+
+    def close(self, peer: bytes, error: IpcbusError) -> None:
+        """Tell a peer that its session is over, and why."""
+        self.say(peer, Closed(*error.to_wire()))
+
+    def hand(self, peer: bytes, waiting: Waiting, attempt: int) -> None:
+        """Deliver one message to a peer."""
+        hand = self._open.get(peer)
+        if hand is None:
+            hand = self._open[peer] = Hand(peer, [], [], [], [])
+            self.actions.append(hand)
+        hand.seqs.append(waiting.entry.seq)
+        hand.attempts.append(attempt)
+        hand.headers.append(waiting.header)
+        hand.bodies.append(waiting.body)

@@ -1,0 +1,447 @@
+"""The contract between a broker and what keeps its promises.
+
+A store belongs to one broker. The broker opens it once, and from then on each turn
+of its loop is one transaction:
+
+    store.begin()            checks the epoch: a broker that was taken over is `Fenced`
+    ... reads and writes ... through the four parts below; a read sees the writes
+    store.commit()           returns when a power cut can take nothing back
+
+`begin` and `commit` are cheap when nothing is written in between. After any exception
+out of a store, except `NoSuchMessage` and `InvalidMessage`, the transaction is void and
+nothing of it will ever be seen; the broker forgets its memory and starts over from the
+store, or stops. No frame of a turn leaves before its commit.
+
+Errors: `StoreFull` (no room; reads and removals still work), `StoreFailed` (I/O error
+or damage: stop at once, without an answer), `Fenced`.
+
+Four parts, by concern: `mail` (messages and where they wait), `registry` (agents,
+keys, topics), `blobs` (attachments), `archive` (history, search, purging).
+
+Times are UTC milliseconds. `seq` is given by the broker: it rises by one for each
+message accepted and is never used again. A mailbox is the number of its agent.
+
+`store/memory.py` and `store/sqlite/` pass one conformance suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+ID_MS: Final = 24 * 3600 * 1000
+"""How long an id is known at least, whatever becomes of the message: a client that was
+away may send again for as long."""
+
+PRESSED_ID_MS: Final = 10 * 60 * 1000
+"""The same when the store is nearly full."""
+
+UNUSED_BLOB_MS: Final = 3600 * 1000
+"""How long an attachment stays that no message refers to (yet, or any more)."""
+
+
+class Key(NamedTuple):
+    """Where an entry stands: lower keys are delivered first.
+
+    `rank` is 9 minus the priority, so that urgent mail sorts first.
+    """
+
+    mailbox: int
+    rank: int
+    seq: int
+
+
+class Row(NamedTuple):
+    """A message, stored once for any number of mailboxes.
+
+    Attributes:
+        id: unique in the store, for as long as the row stays.
+        sender: number of the sending agent, 0 for the broker.
+        mailbox: the one mailbox it goes to, or 0 when `entries` has several.
+        header: packed `protocol.messages.Header`; empty when the content is gone, and
+            then `body` is `fingerprint(header, body)` of what was there.
+    """
+
+    seq: int
+    id: str
+    sender: int
+    mailbox: int
+    accepted_at: int
+    thread: str | None
+    reply_to: str | None
+    header: bytes
+    body: bytes
+
+
+class Entry(NamedTuple):
+    """A message waiting in a mailbox.
+
+    Attributes:
+        attempt: leases granted so far.
+        due: not to be delivered before; 0 for at once.
+        expires: not to be delivered from then on; 0 for never.
+        shared: 1 if the message waits in several mailboxes, else 0.
+        size: bytes that count against the mailbox.
+    """
+
+    mailbox: int
+    rank: int
+    seq: int
+    attempt: int
+    due: int
+    expires: int
+    shared: int
+    size: int
+
+
+class Waiting(NamedTuple):
+    """An entry with its message, as a mailbox gives it out."""
+
+    entry: Entry
+    header: bytes
+    body: bytes
+
+
+class Dead(NamedTuple):
+    """A dead letter: an entry that was given up, and why. `code` as in bounces."""
+
+    mailbox: int
+    rank: int
+    seq: int
+    attempt: int
+    shared: int
+    size: int
+    code: str
+    reason: str
+    at: int
+    header: bytes
+    body: bytes
+
+
+class Mailbox(NamedTuple):
+    """How much waits in a mailbox: the sum over its entries, dead letters apart."""
+
+    mailbox: int
+    messages: int
+    bytes: int
+
+
+class Agent(NamedTuple):
+    """A named member, or a name that mail waits for (`registered` 0).
+
+    `rate` (messages a second) and `max_body` (bytes) are 0 for: as configured.
+    """
+
+    number: int
+    name: str
+    registered: int
+    created_at: int
+    renamed_at: int
+    rate: int
+    max_body: int
+
+
+class AgentKey(NamedTuple):
+    """A public CURVE key (hex) and whose it is.
+
+    `role` is a `protocol.calls.Role` value; `agent` is 0 for an operator. `expires`
+    is 0 but for invitations. `revoked` is 0, or when it was revoked: a revoked key
+    stays, so that it is refused with a reason and never registered again.
+    """
+
+    key: str
+    agent: int
+    role: str
+    created_at: int
+    expires: int
+    revoked: int
+
+
+class Alias(NamedTuple):
+    """A former name that forwards to an agent until a time."""
+
+    name: str
+    agent: int
+    until: int
+
+
+class Subscription(NamedTuple):
+    agent: int
+    pattern: str
+
+
+class Found(NamedTuple):
+    """A message of the past, for history and search. `state`: see `Archive.state`."""
+
+    seq: int
+    state: str
+    header: bytes
+    body: bytes
+
+
+class Blob(NamedTuple):
+    """An attachment: `size` bytes announced, `stored` there, `sealed` when verified."""
+
+    sha256: str
+    size: int
+    stored: int
+    sealed: int
+    owner: int
+
+
+class Snapshot(NamedTuple):
+    """All that a broker keeps in memory when it starts; nothing here grows with mail.
+
+    Attributes:
+        epoch: this broker's, one more than any before it.
+        last_seq: highest ever given.
+        last_wall: latest `accepted_at` ever written; time never runs behind it.
+        counters: as last written by `Registry.put_counters`.
+    """
+
+    epoch: int
+    last_seq: int
+    last_wall: int
+    counters: dict[str, int]
+    agents: list[Agent]
+    keys: list[AgentKey]
+    aliases: list[Alias]
+    subscriptions: list[Subscription]
+    mailboxes: list[Mailbox]
+
+
+class Mail(Protocol):
+    """Messages, and the mailboxes they wait in."""
+
+    def add(self, rows: Sequence[Row], entries: Sequence[Entry]) -> list[int]:
+        """Store messages and where they wait.
+
+        Returns the positions in `rows` whose id is there already (also earlier in the
+        same call); of those, neither the row nor its entries are stored. Entries belong
+        to rows by `seq`, which is unique in `rows` and rising.
+        """
+
+    def find(self, id_: str) -> Row | None:
+        """The message with this id, waiting or past."""
+
+    def page(
+        self, mailbox: int, after: tuple[int, int], limit: int, most_bytes: int
+    ) -> list[Waiting]:
+        """Entries with `(rank, seq) > after` and `due` 0, in order.
+
+        At most `limit`, and no more than `most_bytes` of bodies but at least one entry
+        if there is any.
+        """
+
+    def get(self, key: Key) -> Waiting | None:
+        """One entry."""
+
+    def entries_of(self, seq: int) -> list[Entry]:
+        """Every mailbox in which a message still waits."""
+
+    def find_reply(self, mailbox: int, reply_to: str) -> Waiting | None:
+        """The first entry of a mailbox that answers message `reply_to`."""
+
+    def set_attempts(self, changes: Sequence[tuple[int, int, int, int]]) -> None:
+        """`(attempt, mailbox, rank, seq)` of entries that were leased or released."""
+
+    def set_due(self, changes: Sequence[tuple[int, int, int, int]]) -> None:
+        """`(due, mailbox, rank, seq)`."""
+
+    def set_expires(self, changes: Sequence[tuple[int, int, int, int]]) -> None:
+        """`(expires, mailbox, rank, seq)`."""
+
+    def remove(self, keys: Sequence[Key], *, keep: bool) -> None:
+        """Entries are done with.
+
+        `keep`: their messages stay as history. Else the content goes when the last
+        entry of a message has gone; the id stays, so that a late resend is still known.
+        """
+
+    def due(self, now: int, limit: int) -> list[Entry]:
+        """Entries with `0 < due <= now`, earliest first."""
+
+    def expired(self, now: int, limit: int) -> list[Waiting]:
+        """Entries with `0 < expires <= now`, earliest first."""
+
+    def next_deadline(self) -> int | None:
+        """The earliest `due` or `expires` that is not 0."""
+
+    def bury(self, key: Key, code: str, reason: str, at: int) -> None:
+        """Turn an entry into a dead letter."""
+
+    def dead(self, mailbox: int | None, after: int, limit: int) -> list[Dead]:
+        """Dead letters with `seq > after` of one mailbox or of all, in order.
+
+        At most `limit`, but those of one message are never split between two pages.
+        """
+
+    def find_dead(self, mailbox: int | None, id_: str) -> list[Dead]:
+        """The dead letters that message `id_` has left."""
+
+    def exhume(self, key: Key) -> None:
+        """Turn a dead letter into an entry again: attempt, due and expires 0."""
+
+    def drop_dead(self, key: Key, *, keep: bool) -> None:
+        """Forget a dead letter; `keep` as for `remove`."""
+
+    def put_totals(self, totals: Sequence[Mailbox]) -> None:
+        """Set the totals that `Snapshot.mailboxes` gives at the next start."""
+
+
+class Registry(Protocol):
+    """Agents, keys, names, topics, counters. Small; the broker holds it in memory."""
+
+    def put_agent(self, agent: Agent) -> None: ...
+
+    def put_key(self, key: AgentKey) -> None: ...
+
+    def delete_key(self, key: str) -> None: ...
+
+    def put_alias(self, alias: Alias) -> None: ...
+
+    def delete_alias(self, name: str) -> None: ...
+
+    def put_subscription(self, subscription: Subscription) -> None: ...
+
+    def delete_subscription(self, subscription: Subscription) -> None: ...
+
+    def put_counters(self, counters: Mapping[str, int]) -> None:
+        """Replace the counters; called at most once a transaction."""
+
+
+class Blobs(Protocol):
+    """Attachments, stored once by SHA-256, in pieces.
+
+    One that was never announced, or has been purged, is `NoSuchMessage`.
+    """
+
+    def begin(self, sha256: str, size: int, owner: int, at: int) -> Blob:
+        """Announce one; one that is there already is returned as it is."""
+
+    def get(self, sha256: str) -> Blob | None: ...
+
+    def append(self, sha256: str, data: bytes) -> int:
+        """Add a piece at the end; returns the bytes now stored."""
+
+    def restart(self, sha256: str) -> None:
+        """Throw away the pieces of one that is not sealed."""
+
+    def seal(self, sha256: str) -> None:
+        """It is whole and its hash was right."""
+
+    def read(self, sha256: str, offset: int, length: int) -> bytes: ...
+
+    def link(self, seq: int, sha256: str) -> None:
+        """Message `seq` refers to it; it stays while any such message does."""
+
+    def readable(self, sha256: str, agent: int) -> bool:
+        """Whether `agent` sent it or a message that refers to it, or was sent one."""
+
+
+class Archive(Protocol):
+    """The past: kept off the hot path, filled and purged in small steps."""
+
+    def history(
+        self,
+        agent: int | None,
+        *,
+        limit: int,
+        before: int | None,
+        other: int | None,
+        thread: str | None,
+    ) -> list[Found]:
+        """Messages that `agent` sent or was sent (None: any), newest first.
+
+        `other` keeps those exchanged with that agent, `thread` those of a thread,
+        `before` those with a lower seq.
+        """
+
+    def search(
+        self, agent: int | None, query: str, *, limit: int, before: int | None
+    ) -> list[Found]:
+        """The same, by words in body and data: all of them must occur; `word*` is a
+        prefix and `"two words"` a phrase. Raises `InvalidMessage` on a bad query."""
+
+    def was_sent(self, seq: int, agent: int) -> bool:
+        """Whether message `seq` went, or will go, to the mailbox of `agent`."""
+
+    def state(self, seq: int, agent: int | None) -> str:
+        """`waiting`, `dead` or `done`.
+
+        In the mailbox of `agent` if the message was sent to it, else (`agent` sent it,
+        or is None) in any mailbox.
+        """
+
+    def maintain(self, now: int, history_ms: int, limit: int) -> bool:
+        """Do a step of at most `limit` rows of indexing and purging.
+
+        Purged are messages accepted at least `history_ms` ago that wait nowhere and are
+        no dead letters; their ids stay for `ID_MS`. Attachments go when no message
+        refers to them for `UNUSED_BLOB_MS`. Under pressure (little room) the oldest go
+        before their time. Returns whether there is more to do.
+        """
+
+
+class Store(Protocol):
+    """One network's durable state."""
+
+    @property
+    def mail(self) -> Mail: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def blobs(self) -> Blobs: ...
+
+    @property
+    def archive(self) -> Archive: ...
+
+    def open(self) -> Snapshot:
+        """Take the store over: raises the epoch, committed. Call it once."""
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None:
+        """Undo all since `begin`; harmless when there is nothing to undo."""
+
+    def room(self) -> int:
+        """Bytes that can be added with certainty; 0 means: full."""
+
+    def backup(self, path: Path) -> Iterator[int]:
+        """Copy the store to a new file in steps, between transactions.
+
+        Yields the bytes copied so far; the copy is whole when the iterator ends.
+        Raises `StoreFailed` when the target cannot be written.
+        """
+
+    def facts(self) -> dict[str, int | str]:
+        """Size, pages, version and so on, for status and doctor."""
+
+    def close(self) -> None:
+        """Idempotent."""
+
+
+def fingerprint(header: bytes, body: bytes) -> bytes:
+    """What stays of a message whose content is gone, to know a resend by: 16 bytes of
+    BLAKE2b of the header, and 16 of the body."""
+    return (
+        blake2b(header, digest_size=16).digest()
+        + blake2b(body, digest_size=16).digest()
+    )
+
+
+def totals_of(entries: Iterable[Entry]) -> dict[int, Mailbox]:
+    """The totals of the mailboxes of `entries`: what `put_totals` should be told."""
+    totals: dict[int, Mailbox] = {}
+    for entry in entries:
+        old = totals.get(entry.mailbox, Mailbox(entry.mailbox, 0, 0))
+        totals[entry.mailbox] = Mailbox(
+            entry.mailbox, old.messages + 1, old.bytes + entry.size
+        )
+    return totals

@@ -1,0 +1,5 @@
+"""A store in dictionaries, for tests and simulations; see `store.py`."""
+
+from ipcbus.store.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]

@@ -1,0 +1,103 @@
+"""Attachments, in pieces as they came: the rows of `blob_chunks`."""
+
+from __future__ import annotations
+
+from ipcbus.errors import NoSuchMessage, StoreFull
+from ipcbus.store.base import Blob
+from ipcbus.store.sqlite.database import Database, translated
+
+
+class SqliteBlobs:
+    """`base.Blobs` on SQLite."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @translated
+    def begin(self, sha256: str, size: int, owner: int, at: int) -> Blob:
+        # One that is there already, but unused, is about to be used: its time to be
+        # purged starts anew.
+        self._db.write().execute(
+            "INSERT INTO blobs VALUES(?, ?, 0, 0, ?, ?) ON CONFLICT(sha256)"
+            " DO UPDATE SET unused_since = excluded.unused_since"
+            " WHERE unused_since > 0",
+            (sha256, size, owner, at),
+        )
+        return self._must_get(sha256)
+
+    @translated
+    def get(self, sha256: str) -> Blob | None:
+        row = self._db.one(
+            "SELECT sha256, size, stored, sealed, owner FROM blobs WHERE sha256 = ?",
+            (sha256,),
+        )
+        return Blob(*row) if row else None
+
+    @translated
+    def append(self, sha256: str, data: bytes) -> int:
+        blob = self._must_get(sha256)
+        if len(data) > self._db.room():
+            raise StoreFull(network=self._db.network)
+        if not data:
+            return blob.stored
+        db = self._db.write()
+        db.execute(
+            "INSERT INTO blob_chunks VALUES(?, ?, ?)", (sha256, blob.stored, data)
+        )
+        db.execute(
+            "UPDATE blobs SET stored = stored + ? WHERE sha256 = ?", (len(data), sha256)
+        )
+        return blob.stored + len(data)
+
+    @translated
+    def restart(self, sha256: str) -> None:
+        if self._must_get(sha256).sealed:
+            return
+        db = self._db.write()
+        db.execute("DELETE FROM blob_chunks WHERE sha256 = ?", (sha256,))
+        db.execute("UPDATE blobs SET stored = 0 WHERE sha256 = ?", (sha256,))
+
+    @translated
+    def seal(self, sha256: str) -> None:
+        self._must_get(sha256)
+        self._db.write().execute(
+            "UPDATE blobs SET sealed = 1 WHERE sha256 = ?", (sha256,)
+        )
+
+    @translated
+    def read(self, sha256: str, offset: int, length: int) -> bytes:
+        self._must_get(sha256)
+        rows = self._db.read(
+            "SELECT offset, data FROM blob_chunks WHERE sha256 = ?1 AND offset < ?3"
+            " AND offset >= (SELECT max(offset) FROM blob_chunks"
+            " WHERE sha256 = ?1 AND offset <= ?2) ORDER BY offset",
+            (sha256, offset, offset + length),
+        )
+        return b"".join(
+            data[max(0, offset - start) : offset + length - start]
+            for start, data in rows
+        )
+
+    @translated
+    def link(self, seq: int, sha256: str) -> None:
+        self._must_get(sha256)
+        db = self._db.write()
+        db.execute("INSERT OR IGNORE INTO blob_links VALUES(?, ?)", (seq, sha256))
+        db.execute("UPDATE blobs SET unused_since = 0 WHERE sha256 = ?", (sha256,))
+
+    @translated
+    def readable(self, sha256: str, agent: int) -> bool:
+        found = self._db.number(
+            "SELECT EXISTS(SELECT 1 FROM blobs WHERE sha256 = ?1 AND owner = ?2)"
+            " OR EXISTS(SELECT 1 FROM blob_links l JOIN messages m USING(seq)"
+            " WHERE l.sha256 = ?1 AND (m.sender = ?2 OR m.mailbox = ?2 OR EXISTS("
+            "SELECT 1 FROM recipients r WHERE r.seq = m.seq AND r.mailbox = ?2)))",
+            (sha256, agent),
+        )
+        return bool(found)
+
+    def _must_get(self, sha256: str) -> Blob:
+        blob = self.get(sha256)
+        if blob is None:
+            raise NoSuchMessage(id=sha256, where="among the attachments")
+        return blob

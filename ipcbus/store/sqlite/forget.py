@@ -1,0 +1,69 @@
+"""How content leaves: the words of a message, who took part, what it referred to.
+
+`strip` leaves the id and a fingerprint, so that a late resend is still known;
+`purge` leaves nothing. Both are given messages that are done with; one that still
+waits somewhere, or is a dead letter, is left alone by `strip`.
+"""
+
+# ruff: noqa: S608  what is put into a statement are our own names; values are bound
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipcbus.store.sqlite.database import Database
+
+_DONE = (
+    "NOT EXISTS (SELECT 1 FROM pending p WHERE p.seq = messages.seq AND p.shared = 1)"
+    " AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = messages.seq)"
+)
+
+
+def strip(db: Database, seqs: Sequence[int]) -> None:
+    """Take the content of messages that wait in no mailbox of their own."""
+    stripped = db.write().executemany(
+        "UPDATE messages SET header = x'', body = fingerprint(header, body)"
+        f" WHERE seq = ? AND header <> x'' AND {_DONE} RETURNING seq, sender, mailbox",
+        [(seq,) for seq in seqs],
+    )
+    _unlink(db, list(stripped))
+
+
+def purge(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
+    """Delete messages, given as (seq, sender, mailbox), with all that hangs on them."""
+    if not gone:
+        return
+    _unlink(db, gone)
+    last = max(seq for seq, _, _ in gone)
+    connection = db.write()
+    connection.execute(
+        "UPDATE meta SET last_seq = max(last_seq, ?1), last_wall = max(last_wall,"
+        " (SELECT accepted_at FROM messages WHERE seq = ?1))",
+        (last,),
+    )
+    connection.executemany(
+        "DELETE FROM messages WHERE seq = ?", [(seq,) for seq, _, _ in gone]
+    )
+
+
+def _unlink(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
+    if not gone:
+        return
+    connection = db.write()
+    seqs = [(seq,) for seq, _, _ in gone]
+    indexed_to = db.number("SELECT indexed_to FROM meta")
+    indexed = [row for row in gone if row[0] <= indexed_to]
+    connection.executemany(
+        "DELETE FROM words WHERE rowid = ?", [(seq,) for seq, _, _ in indexed]
+    )
+    connection.executemany(
+        "DELETE FROM participants WHERE agent IN (?2, ?3) AND seq = ?1", indexed
+    )
+    shared = [(seq,) for seq, _, mailbox in gone if mailbox == 0]
+    connection.executemany(
+        "DELETE FROM participants WHERE seq = ?1 AND agent IN"
+        " (SELECT mailbox FROM recipients WHERE seq = ?1)",
+        shared,
+    )
+    connection.executemany("DELETE FROM recipients WHERE seq = ?", shared)
+    connection.executemany("DELETE FROM blob_links WHERE seq = ?", seqs)

@@ -1,0 +1,143 @@
+"""The schema, and how an older one becomes it.
+
+Migrations are numbered by their place in `MIGRATIONS`, each runs once, and they are
+only ever appended: a released one never changes. PRAGMA user_version tells how many
+have run; the table `migrations` tells when. All that are missing run in one
+transaction, so that a database is never between two schemas.
+
+Why the schema looks as it does (measured; rows/s in batches of 100):
+
+- `messages` has one index, on the id, which a resend needs. Ids that begin with the
+  time go to its right end; random ones halve the speed.
+- What waits is a table of its own, in delivery order: taking the next page is one
+  range, removing a run of acks is one range delete (four times as fast as by row).
+- Partial indexes cost nothing for the rows that they leave out.
+- Who took part in what, and the words, are indexed later (`archive.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import apsw
+
+APPLICATION_ID: Final = 0x69706362
+"""`ipcb`: marks the file as ours, see `file(1)`."""
+
+_FIRST = """
+CREATE TABLE meta(
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL,       -- of the broker that serves
+    last_seq INTEGER NOT NULL,    -- at least that of every purged message
+    last_wall INTEGER NOT NULL,   -- the same for accepted_at
+    indexed_to INTEGER NOT NULL,  -- last seq in participants and words
+    clean INTEGER NOT NULL        -- 1 after a clean stop
+);
+INSERT INTO meta VALUES(1, 0, 0, 0, 0, 1);
+CREATE TABLE migrations(number INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+
+CREATE TABLE messages(
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    sender INTEGER NOT NULL,
+    mailbox INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    thread TEXT,
+    reply_to TEXT,
+    header BLOB NOT NULL,         -- empty when the content is gone
+    body BLOB NOT NULL            -- then the fingerprint of both
+);
+CREATE INDEX messages_thread ON messages(thread) WHERE thread IS NOT NULL;
+CREATE INDEX messages_reply ON messages(reply_to) WHERE reply_to IS NOT NULL;
+
+CREATE TABLE pending(
+    mailbox INTEGER, rank INTEGER, seq INTEGER,
+    attempt INTEGER NOT NULL, due INTEGER NOT NULL, expires INTEGER NOT NULL,
+    shared INTEGER NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY(mailbox, rank, seq)
+) WITHOUT ROWID;
+CREATE INDEX pending_due ON pending(due) WHERE due > 0;
+CREATE INDEX pending_expires ON pending(expires) WHERE expires > 0;
+CREATE INDEX pending_shared ON pending(seq) WHERE shared = 1;
+
+CREATE TABLE dead(
+    mailbox INTEGER, rank INTEGER, seq INTEGER,
+    attempt INTEGER NOT NULL, shared INTEGER NOT NULL, size INTEGER NOT NULL,
+    code TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY(seq, mailbox, rank)
+) WITHOUT ROWID;
+CREATE INDEX dead_mailbox ON dead(mailbox, seq);
+CREATE TABLE totals(
+    mailbox INTEGER PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+
+CREATE TABLE agents(
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, registered INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, renamed_at INTEGER NOT NULL,
+    rate INTEGER NOT NULL, max_body INTEGER NOT NULL
+);
+CREATE TABLE keys(
+    key TEXT PRIMARY KEY, agent INTEGER NOT NULL, role TEXT NOT NULL,
+    created_at INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE aliases(
+    name TEXT PRIMARY KEY, agent INTEGER NOT NULL, until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE subscriptions(
+    agent INTEGER, pattern TEXT, PRIMARY KEY(agent, pattern)
+) WITHOUT ROWID;
+CREATE TABLE counters(
+    one INTEGER PRIMARY KEY CHECK (one = 1), packed TEXT NOT NULL
+);
+
+CREATE TABLE blobs(
+    sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, stored INTEGER NOT NULL,
+    sealed INTEGER NOT NULL, owner INTEGER NOT NULL,
+    unused_since INTEGER NOT NULL -- 0: in use, or not looked at yet
+) WITHOUT ROWID;
+CREATE TABLE blob_chunks(
+    sha256 TEXT NOT NULL, offset INTEGER NOT NULL, data BLOB NOT NULL,
+    UNIQUE(sha256, offset)
+);
+CREATE TABLE blob_links(
+    seq INTEGER, sha256 TEXT, PRIMARY KEY(seq, sha256)
+) WITHOUT ROWID;
+CREATE INDEX blob_links_sha256 ON blob_links(sha256);
+
+-- Written with the message, but only for those that wait in several mailboxes: who
+-- was sent the others, `messages.mailbox` tells.
+CREATE TABLE recipients(
+    seq INTEGER, mailbox INTEGER, PRIMARY KEY(seq, mailbox)
+) WITHOUT ROWID;
+CREATE TABLE participants(
+    agent INTEGER, seq INTEGER,
+    role INTEGER NOT NULL,        -- 1 sent it, 2 was sent it, 3 both
+    PRIMARY KEY(agent, seq)
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(
+    body, data, content='', contentless_delete=1
+);
+"""
+
+
+def _first(db: apsw.Connection) -> None:
+    db.execute(_FIRST)
+
+
+MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (_first,)
+
+KNOWN: Final = len(MIGRATIONS)
+"""The schema that this version writes."""
+
+
+def migrate(db: apsw.Connection, found: int) -> None:
+    """Bring a database of schema `found` to `KNOWN`, in one transaction."""
+    if found == KNOWN:
+        return
+    with db:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for number, migration in enumerate(MIGRATIONS[found:], found + 1):
+            migration(db)
+            db.execute("INSERT INTO migrations VALUES(?, unixepoch())", (number,))
+        db.execute(f"PRAGMA user_version = {KNOWN}")

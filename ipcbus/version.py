@@ -1,0 +1,3 @@
+"""The version of the package; the wire protocol has its own (`protocol.limits`)."""
+
+__version__ = "0.1.0"

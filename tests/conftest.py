@@ -1,0 +1,121 @@
+"""Fixtures of all tests: a home of their own, real brokers, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ipcbus import networks
+from ipcbus.errors import NoBroker, UnsafeFolder
+from ipcbus.networks import BrokerInfo, Network
+from ipcbus.transport import launch
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture(autouse=True)
+def _no_test_uses_the_real_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even root can make a folder below a device."""
+    monkeypatch.setenv("IPCBUS_HOME", "/dev/null/this-test-must-ask-for-a-home")
+    monkeypatch.delenv("IPCBUS_NETWORK", raising=False)
+    monkeypatch.delenv("IPCBUS_AGENT", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """Processes and threads that a test began have ended when it ends."""
+    children, threads = _children(), set(threading.enumerate())
+    yield
+    left = {pid: _name(pid) for pid in _children() - children}
+    assert not left, f"processes left behind: {left}"
+    alive = [t for t in threading.enumerate() if t not in threads and not t.daemon]
+    assert not alive, f"threads left behind: {alive}"
+
+
+@pytest.fixture
+def home(
+    monkeypatch: pytest.MonkeyPatch, _nothing_is_left_behind: None
+) -> Iterator[Path]:
+    """An empty IPCBUS_HOME, also for the processes that the test starts.
+
+    Its path is short, as a socket's must be. Brokers that clients started on the way
+    are ended with it, each by its own pid.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ib-", dir="/tmp"))
+    monkeypatch.setenv("IPCBUS_HOME", str(folder))
+    try:
+        yield folder
+    finally:
+        monkeypatch.setenv("IPCBUS_HOME", str(folder))
+        _end_brokers()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def network(home: Path) -> Network:
+    """A network called dev that nobody serves yet."""
+    return networks.create("dev")
+
+
+@pytest.fixture
+def broker(network: Network) -> BrokerInfo:
+    """A real broker process that serves `network` on a free port."""
+    return launch.start(network)
+
+
+@pytest.fixture
+def missing_part() -> Callable[[str], None]:
+    """Call it when the machine lacks what a test needs: it skips, but fails in CI."""
+
+    def say(what: str) -> None:
+        if IN_CI:
+            pytest.fail(f"CI must have {what}")
+        pytest.skip(f"needs {what}")
+
+    return say
+
+
+def _end_brokers() -> None:
+    for network in _networks():
+        try:
+            launch.stop(network, timeout=10.0, force=True)
+        except (NoBroker, UnsafeFolder):
+            assert not _is_served(network), f"{network}: a lock is still held"
+
+
+def _is_served(network: Network) -> bool:
+    try:
+        return network.is_served()
+    except UnsafeFolder:
+        return False
+
+
+def _networks() -> list[Network]:
+    try:
+        return networks.networks()
+    except UnsafeFolder:
+        return []  # the test made it so; nothing can have been started there
+
+
+def _children() -> set[int]:
+    """Child processes of this one, ended ones that nobody waited for included."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            found.update(map(int, (task / "children").read_text().split()))
+        except OSError:
+            continue  # a thread that has just ended
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return "(ended)"
