@@ -53,8 +53,10 @@ def home(
         yield folder
     finally:
         monkeypatch.setenv("IPCBUS_HOME", str(folder))
-        _end_brokers()
-        shutil.rmtree(folder)
+        try:
+            _end_brokers()
+        finally:
+            shutil.rmtree(folder)
 
 
 @pytest.fixture

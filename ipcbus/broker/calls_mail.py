@@ -20,6 +20,7 @@ from ipcbus.protocol.address import is_id
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.limits import (
     MAX_BODY,
+    MAX_HEAD,
     MAX_LEASE_MS,
     MAX_TEXT,
     MAX_TTL_MS,
@@ -29,6 +30,9 @@ from ipcbus.protocol.limits import (
 )
 from ipcbus.protocol.pieces import join_bodies, unpack_header
 from ipcbus.store.base import Dead, Found, Key, Row
+
+ROW_OVERHEAD = 32
+"""Bytes of a row besides its header."""
 
 MOST_AWAITS = 1024
 """Replies that one session may wait for."""
@@ -152,17 +156,23 @@ def search(
 
 
 def _rows(found: list[Found], limit: int, body_limit: int) -> WithBody:
-    """Rows `[seq, state, size, header]`, and their bodies cut to what fits."""
-    left = MAX_BODY
-    bodies = []
-    rows = []
+    """Rows `[seq, state, size, header]`, and their bodies cut to what fits.
+
+    As many rows as their headers let into one frame; the first always fits.
+    """
+    left, head_left = MAX_BODY, MAX_HEAD
+    bodies: list[bytes] = []
+    rows: list[list[Any]] = []
     for one in found[:limit]:
+        head_left -= len(one.header) + ROW_OVERHEAD
+        if head_left < 0 and rows:
+            break
         body = one.body[: min(body_limit, left)]
         left -= len(body)
         bodies.append(body)
         rows.append([one.seq, one.state, len(one.body), unpack_header(one.header)])
     sizes, body = join_bodies(bodies)
-    return WithBody([rows, sizes, len(found) > limit], body)
+    return WithBody([rows, sizes, len(found) > len(rows)], body)
 
 
 def _page(limit: int) -> int:
@@ -183,19 +193,26 @@ def _concerns(desk: Desk, session: Session, row: Row) -> bool:
 def dead(desk: Desk, turn: Turn, session: Session, limit: int, after_seq: int) -> Any:
     limit = _page(limit)
     letters = desk.store.mail.dead(session.agent or None, after_seq, limit + 1)
-    rows = [
-        [
-            desk.directory.name(letter.mailbox),
-            letter.code,
-            letter.reason,
-            letter.at,
-            letter.attempt,
-            letter.seq,
-            unpack_header(letter.header),
-        ]
-        for letter in letters[:limit]
+    left = MAX_HEAD
+    rows: list[list[Any]] = []
+    for letter in letters[:limit]:
+        left -= len(letter.header) + len(letter.reason) + ROW_OVERHEAD
+        if left < 0 and rows:
+            break
+        rows.append(_dead_row(desk, letter))
+    return [rows, len(letters) > len(rows)]
+
+
+def _dead_row(desk: Desk, letter: Dead) -> list[Any]:
+    return [
+        desk.directory.name(letter.mailbox),
+        letter.code,
+        letter.reason,
+        letter.at,
+        letter.attempt,
+        letter.seq,
+        unpack_header(letter.header),
     ]
-    return [rows, len(letters) > limit]
 
 
 def replay(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:
@@ -222,7 +239,8 @@ def drop(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:
 
 
 def _letters(desk: Desk, session: Session, id_: str | None) -> Iterable[Dead]:
-    """The dead letters of one message, or a page of all."""
+    """The dead letters of one message, or the oldest of all, as many as one turn may
+    move: the caller asks again until there are none."""
     mailbox = session.agent or None
     if id_ is None:
         return desk.store.mail.dead(mailbox, 0, PAGE)

@@ -46,7 +46,11 @@ from ipcbus.protocol.pieces import pack_header, pack_meta
 from ipcbus.store.base import Entry, Row, Store, Waiting, fingerprint
 
 OVERHEAD = 512
-"""Bytes that a stored message costs beside header and body: rows, indexes, pages."""
+"""Bytes that a stored message costs beside body and meta: header, rows, indexes."""
+
+
+OWN_IDS = f"{BROKER_NAME}-"
+"""How the ids of the broker's messages begin; it must find them unused."""
 
 
 class Plan(NamedTuple):
@@ -101,7 +105,7 @@ class Sending:
             zip(send.drafts, send.bodies, strict=True)
         ):
             try:
-                room -= len(body) + OVERHEAD
+                room -= len(body) + len(draft.meta or b"") + OVERHEAD
                 plan, route = self._plan(turn, session, index, draft, body, room)
             except IpcbusError as error:
                 exceptions.append([index, *error.to_wire()])
@@ -132,6 +136,8 @@ class Sending:
         agent = self._directory.agent(session.agent)
         if draft.flags & ~FLAG_FUTURE:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
+        if draft.id.startswith(OWN_IDS):
+            raise InvalidMessage(field="id", reason=f"{OWN_IDS}... is the broker's own")
         self._rates.check(agent, turn.now.mono)
         most = agent.max_body or self._settings.max_body
         if len(body) > most:
@@ -294,7 +300,7 @@ class Sending:
         # Named by its own seq, which is never used again: no clash is possible.
         to = self._directory.name(mailboxes[0]) if len(mailboxes) == 1 else "*"
         header = Header(
-            f"{BROKER_NAME}-{self.last_seq + 1}",
+            f"{OWN_IDS}{self.last_seq + 1}",
             BROKER_NAME,
             to,
             kind,

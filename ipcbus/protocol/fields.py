@@ -12,10 +12,7 @@ from typing import Any
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
 
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-
-
-_HEX = frozenset("0123456789abcdef")
+_HEX_64 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def need(condition: bool, reason: str) -> None:
@@ -103,7 +100,12 @@ def is_facts(value: object) -> bool:
 
 
 def is_sha256(value: object) -> bool:
-    return type(value) is str and _SHA256.match(value) is not None
+    return type(value) is str and _HEX_64.match(value) is not None
+
+
+def is_key(value: object) -> bool:
+    """Whether `value` is a public CURVE key in hex."""
+    return is_sha256(value)
 
 
 def is_attachments(value: object) -> bool:
@@ -141,8 +143,3 @@ def is_plain(value: object, depth: int = limits.MAX_DEPTH) -> bool:
         if not is_plain(item, depth - 1):
             return False
     return True
-
-
-def is_key(value: object) -> bool:
-    """Whether `value` is a public CURVE key in hex."""
-    return type(value) is str and len(value) == 64 and set(value) <= _HEX

@@ -19,8 +19,8 @@ MAX_BODY: Final = 1 * MIB
 """Bytes of one inline body, as NATS ships with; larger goes by reference."""
 
 MAX_HEAD: Final = 256 * KIB
-"""Bytes of a client's head frame. A full batch of 1,024 headers of 200 bytes fits; decoding
-costs at most 68 times this in memory (an array of empty arrays), 17 MiB."""
+"""Bytes of a client's head frame. A full batch of 1,024 headers of 200 bytes fits;
+decoding costs at most 68 times this in memory (an array of empty arrays), 17 MiB."""
 
 MAX_FRAME: Final = MAX_BODY + 64 * KIB
 """Bytes of any frame (ZMQ_MAXMSGSIZE): one whole body, or a batch of small ones."""

@@ -118,9 +118,9 @@ def check_meta(packed: Any) -> list[Any]:
         type(packed) is bytes and len(packed) <= limits.MAX_META,
         "meta is too long, or no bytes",
     )
-    raw = load(packed)
-    need(type(raw) is list and len(raw) >= 4, "meta is not an array of 4")
-    content_type, labels, data, headers = raw[:4]
+    parts: list[Any] = load(packed)
+    need(type(parts) is list and len(parts) >= 4, "meta is not an array of 4")
+    content_type, labels, data, headers = parts[:4]
     if content_type is not None:
         need(text(content_type, 128), "content_type is not a short text")
     if labels is not None:
@@ -129,7 +129,7 @@ def check_meta(packed: Any) -> list[Any]:
         need(is_plain(data), "data is not plain JSON data, or nests too deeply")
     if headers is not None:
         need(is_headers(headers), "headers are not a map of short texts")
-    return list(raw)
+    return parts
 
 
 def join_bodies(bodies: Sequence[bytes]) -> tuple[list[int], bytes]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ipcbus.store.memory import MemoryStore
-
 from ipcbus.broker.events import Action, Event, Hand, Now, PeerLost, Received, Say
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import Broker
@@ -36,6 +34,7 @@ from ipcbus.protocol.messages import (
 )
 from ipcbus.protocol.pieces import runs, unpack_header
 from ipcbus.store.base import AgentKey, Store
+from ipcbus.store.memory import MemoryStore
 
 START = 1_700_000_000_000
 OPERATOR_KEY = "0" * 64

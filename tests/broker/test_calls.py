@@ -10,7 +10,8 @@ from ipcbus.broker.events import Admit, BackedUp, Backup, Expel, Stop
 from ipcbus.broker.state import HANDLERS
 from ipcbus.protocol.calls import METHODS
 from ipcbus.protocol.limits import CHUNK
-from ipcbus.protocol.messages import Answer, Call, Hello, Send
+from ipcbus.protocol.messages import Answer, Call, Hello, Meta, Send
+from ipcbus.protocol.pieces import pack_meta
 from tests.broker.harness import (
     OPERATOR,
     OPERATOR_KEY,
@@ -222,3 +223,25 @@ def test_agents_tells_who_is_there(bus: Harness) -> None:
     rows = {row[0]: row[1:] for row in bus.call(BOB, "agents")}
     assert rows["bob"] == [True, 1, None, ["build"]]
     assert rows["alice"] == [True, 0, bus.wall, []]
+
+
+def test_rows_whose_headers_are_long_come_in_more_pages(bus: Harness) -> None:
+    meta = pack_meta(Meta(data="x" * 30_000))
+    bus.send(ALICE, *(draft(f"m{n:02}", "bob", meta=meta) for n in range(20)))
+    found: list[str] = []
+    before = None
+    while True:
+        rows, _, more = bus.call(BOB, "history", 200, before, None, None, 10)
+        found += [row[3][0] for row in rows]
+        before = rows[-1][0]
+        if not more:
+            break
+        assert len(rows) < 20
+    assert found == [f"m{n:02}" for n in reversed(range(20))]
+
+
+def test_a_broadcast_is_shown_to_those_who_got_it(bus: Harness) -> None:
+    bus.send(ALICE, draft("m1", "*"))
+    bus.join_up("late")
+    assert bus.call(BOB, "show", "m1", 0, 10)[0][0][3][0] == "m1"
+    assert bus.refused(b"late", "show", "m1", 0, 10).code == "no_such_message"

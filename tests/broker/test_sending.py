@@ -241,3 +241,8 @@ def test_a_late_batch_with_known_ids_delivers_only_the_new_ones(bus: Harness) ->
         Send(1, [draft(f"m{n}", "bob") for n in (1, 2, 3)], [b"hi"] * 3),
     )
     assert [one.header.id for one in delivered(actions, BOB)] == ["m3"]
+
+
+def test_the_ids_of_the_brokers_own_messages_cannot_be_taken(bus: Harness) -> None:
+    ((_, code, facts),) = bus.send(ALICE, draft("ipcbus-7", "bob"))
+    assert (code, facts["field"]) == ("invalid_message", "id")

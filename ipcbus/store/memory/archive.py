@@ -72,6 +72,10 @@ class MemoryArchive:
     def _took_part(self, row: Row, agent: int) -> bool:
         return row.sender == agent or self._got(row, agent)
 
+    def was_sent(self, seq: int, agent: int) -> bool:
+        row = self._state.messages.get(seq)
+        return row is not None and self._got(row, agent)
+
     def state(self, seq: int, agent: int | None) -> str:
         row = self._state.messages.get(seq)
         if row is None:

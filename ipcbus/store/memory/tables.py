@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
@@ -48,9 +48,9 @@ class Table(Generic[K, V]):
 
     def pop(self, key: K) -> V | None:
         """Remove; None if it was not there."""
-        old = self._rows.get(key, _GONE)
-        if old is _GONE:
+        if key not in self._rows:
             return None
+        old = self._rows[key]
         self._undo.append((self, key, old))
         self._delete(key)
         return old
@@ -73,7 +73,7 @@ class SortedTable(Table[K, V]):
 
     def __init__(self, undo: Undo) -> None:
         super().__init__(undo)
-        self._order: list[K] = []
+        self._order: list[Any] = []
 
     def in_order(self) -> list[K]:
         return self._order
@@ -85,11 +85,11 @@ class SortedTable(Table[K, V]):
 
     def _set(self, key: K, value: V) -> None:
         if key not in self._rows:
-            insort(self._order, key)  # type: ignore[type-var]
+            insort(self._order, key)
         super()._set(key, value)
 
     def _delete(self, key: K) -> None:
-        del self._order[bisect_right(self._order, key) - 1]  # type: ignore[type-var]
+        del self._order[bisect_left(self._order, key)]
         super()._delete(key)
 
 

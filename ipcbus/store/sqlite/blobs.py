@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipcbus.errors import NoSuchMessage, StoreFull
+from ipcbus.errors import NoSuchMessage
 from ipcbus.store.base import Blob
 from ipcbus.store.sqlite.database import Database, translated
 
@@ -37,7 +37,7 @@ class SqliteBlobs:
     def append(self, sha256: str, data: bytes) -> int:
         blob = self._must_get(sha256)
         if len(data) > self._db.room():
-            raise StoreFull(network=self._db.network)
+            raise self._db.full()
         if not data:
             return blob.stored
         db = self._db.write()

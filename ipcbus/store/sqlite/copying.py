@@ -33,7 +33,8 @@ def copy_to(source: apsw.Connection, path: Path) -> Iterator[int]:
     whole = False
     try:
         yield from _steps(source, path)
-        _sync(path)
+        sync(path)
+        sync(path.parent)
         whole = True
     except (apsw.Error, OSError) as error:
         raise StoreFailed(reason=f"backup to {path}: {error}") from error
@@ -54,10 +55,10 @@ def _steps(source: apsw.Connection, path: Path) -> Iterator[int]:
                 yield (backup.page_count - backup.remaining) * page_size
 
 
-def _sync(path: Path) -> None:
-    for each in (path, path.parent):
-        fd = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+def sync(path: Path) -> None:
+    """Make a file or the names in a folder survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

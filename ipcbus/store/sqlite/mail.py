@@ -16,26 +16,18 @@ from typing import Any, Final
 
 import apsw
 
-from ipcbus.errors import StoreFull
-from ipcbus.store.base import Dead, Entry, Key, Mailbox, Row, Waiting
-from ipcbus.store.sqlite.database import Database, translated
+from ipcbus.store.base import Entry, Key, Mailbox, Row, Waiting
+from ipcbus.store.sqlite.database import translated
+from ipcbus.store.sqlite.dead import DeadLetters
 from ipcbus.store.sqlite.forget import strip
-from ipcbus.store.sqlite.space import MIB
 
 GROUP: Final = 50
 """Rows of one INSERT: a third faster than one each, and more gain nothing."""
-
-PLENTY: Final = 64 * MIB
-"""Room at which `add` does not count bytes: no turn brings as many."""
 
 _ENTRY = "p.mailbox, p.rank, p.seq, p.attempt, p.due, p.expires, p.shared, p.size"
 _ANY_RANK = "rank IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
 _WAITING = (
     f"SELECT {_ENTRY}, m.header, m.body FROM pending p JOIN messages m USING(seq)"
-)
-_DEAD = (
-    "SELECT d.mailbox, d.rank, d.seq, d.attempt, d.shared, d.size, d.code, d.reason,"
-    " d.at, m.header, m.body FROM dead d JOIN messages m USING(seq)"
 )
 _NINE = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _EIGHT = "(?, ?, ?, ?, ?, ?, ?, ?)"
@@ -49,17 +41,15 @@ _ADD_ENTRIES = f"INSERT INTO pending VALUES{', '.join([_EIGHT] * GROUP)}"
 _RANGE = "WHERE mailbox = ? AND rank = ? AND seq BETWEEN ? AND ?"
 
 
-class SqliteMail:
+class SqliteMail(DeadLetters):
     """`base.Mail` on SQLite."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
 
     @translated
     def add(self, rows: Sequence[Row], entries: Sequence[Entry]) -> list[int]:
         if not rows:
             return []
-        self._check_room(rows)
+        if not self._db.space.plenty:
+            self._check_room(rows)
         db = self._db.write()
         before = db.total_changes()
         _insert(db, _ADD_MESSAGE, _ADD_MESSAGES, rows)
@@ -76,9 +66,8 @@ class SqliteMail:
 
     def _check_room(self, rows: Sequence[Row]) -> None:
         """Refuse early, so that what is left stays for removals."""
-        room = self._db.room()
-        if room < PLENTY and sum(len(r.header) + len(r.body) for r in rows) > room:
-            raise StoreFull(network=self._db.network)
+        if sum(len(row.header) + len(row.body) for row in rows) > self._db.room():
+            raise self._db.full()
 
     def _not_stored(self, rows: Sequence[Row]) -> list[int]:
         """Positions of rows that the store ignored: their seq, never used before, is
@@ -214,62 +203,6 @@ class SqliteMail:
             self._db.write().executemany(
                 "INSERT OR REPLACE INTO totals VALUES(?, ?, ?)", totals
             )
-
-    # --- dead letters --------------------------------------------------------
-
-    @translated
-    def bury(self, key: Key, code: str, reason: str, at: int) -> None:
-        db = self._db.write()
-        db.execute(
-            "INSERT INTO dead SELECT mailbox, rank, seq, attempt, shared, size, ?, ?, ?"
-            " FROM pending WHERE mailbox = ? AND rank = ? AND seq = ?",
-            (code, reason, at, *key),
-        )
-        db.execute(
-            "DELETE FROM pending WHERE mailbox = ? AND rank = ? AND seq = ?", key
-        )
-
-    @translated
-    def dead(self, mailbox: int | None, after: int, limit: int) -> list[Dead]:
-        which = "d.seq > ?1" if mailbox is None else "d.seq > ?1 AND d.mailbox = ?3"
-        last = (
-            f"SELECT d.seq FROM dead d WHERE {which} ORDER BY d.seq LIMIT 1 OFFSET ?2"
-        )
-        rows = self._db.read(
-            f"{_DEAD} WHERE {which} AND d.seq <= ifnull(({last}), 9e18)"
-            " ORDER BY d.seq, d.mailbox",
-            (after, limit - 1) if mailbox is None else (after, limit - 1, mailbox),
-        )
-        return [Dead(*row) for row in rows]
-
-    @translated
-    def find_dead(self, mailbox: int | None, id_: str) -> list[Dead]:
-        rows = self._db.read(
-            f"{_DEAD} WHERE m.id = ?1 AND (?2 IS NULL OR d.mailbox = ?2)"
-            " ORDER BY d.mailbox",
-            (id_, mailbox),
-        )
-        return [Dead(*row) for row in rows]
-
-    @translated
-    def exhume(self, key: Key) -> None:
-        self._db.write().execute(
-            "INSERT INTO pending SELECT mailbox, rank, seq, 0, 0, 0, shared, size"
-            " FROM dead WHERE mailbox = ? AND rank = ? AND seq = ?",
-            key,
-        )
-        self._forget_dead(key)
-
-    @translated
-    def drop_dead(self, key: Key, *, keep: bool) -> None:
-        gone = self._forget_dead(key)
-        if gone and not keep:
-            strip(self._db, [key.seq])
-
-    def _forget_dead(self, key: Key) -> bool:
-        db = self._db.write()
-        db.execute("DELETE FROM dead WHERE mailbox = ? AND rank = ? AND seq = ?", key)
-        return db.changes() > 0
 
 
 def _insert(

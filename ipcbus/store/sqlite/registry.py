@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from ipcbus.store.base import Agent, AgentKey, Alias, Mailbox, Snapshot, Subscription
 from ipcbus.store.sqlite.database import Database, translated
 
+_pack = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class SqliteRegistry:
     """`base.Registry` on SQLite."""
@@ -88,5 +90,5 @@ class SqliteRegistry:
         # One row: this is written with nearly every turn.
         self._db.write().execute(
             "INSERT OR REPLACE INTO counters VALUES(1, ?)",
-            (json.dumps(dict(counters), separators=(",", ":")),),
+            (_pack(dict(counters)),),
         )

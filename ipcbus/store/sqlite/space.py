@@ -19,6 +19,9 @@ MIB: Final = 1024 * KIB
 LARGEST_UNIT: Final = 4 * MIB
 SMALLEST_UNIT: Final = 128 * KIB
 
+PLENTY: Final = 256 * MIB
+"""Far more than one turn can bring."""
+
 
 class Space:
     """The room of one database.
@@ -27,22 +30,24 @@ class Space:
         store_bytes: size that the database may reach, 0 for what the disk has.
         unit: bytes of the ballast, and of the reserve that messages never take:
             4 MiB, or a sixteenth of a store or file system that is small.
+        plenty: at the last commit the disk had so much room that bytes need not be
+            counted before the next.
+        wal_spare: bytes that a turn can write to the WAL before the file must grow.
     """
 
     def __init__(self, path: Path, ballast: Path | None, store_bytes: int) -> None:
         self._path = path
         self._folder = str(path.parent)
         self._ballast = ballast
+        self.has_ballast = ballast is not None and ballast.exists()
         self.store_bytes = store_bytes
         disk = os.statvfs(self._folder)
         capacity = disk.f_blocks * disk.f_frsize
         if store_bytes:
             capacity = min(capacity, store_bytes)
+        self.plenty = False
+        self.wal_spare = 0
         self.unit = max(SMALLEST_UNIT, min(LARGEST_UNIT, capacity // 16))
-
-    @property
-    def has_ballast(self) -> bool:
-        return self._ballast is not None and self._ballast.exists()
 
     def free(self) -> int:
         """Bytes of the file system that this user may still fill."""
@@ -68,19 +73,23 @@ class Space:
 
         New content is written twice, to the WAL and at the next checkpoint to the
         database, unless it fills pages that the database has already. What the WAL
-        holds and the file lacks is as good as taken.
+        holds and the file lacks is as good as taken. Free pages can be filled even
+        when the disk is full, as much as the WAL takes without growing.
         """
         kept = self.unit if self.has_ballast else 2 * self.unit
         owed = max(0, size - self._path.stat().st_size)
-        spare = self.free() - kept - owed
-        return min(spare, (spare + reusable) // 2)
+        spare = max(0, self.free() - kept - owed)
+        return max(min(reusable, self.wal_spare), min(spare, (spare + reusable) // 2))
 
-    def ensure_removals(self) -> None:
-        """Called before each commit: drop the ballast if the disk is nearly full."""
-        if self.free() < self.unit // 2:
+    def before_commit(self) -> None:
+        """Drop the ballast if the disk is nearly full, so that removals succeed."""
+        free = self.free()
+        self.plenty = free > PLENTY and not self.store_bytes
+        if free < self.unit // 2:
             self.drop_ballast()
 
     def drop_ballast(self) -> None:
+        self.has_ballast = False
         if self._ballast is not None:
             self._ballast.unlink(missing_ok=True)
 
@@ -93,6 +102,7 @@ class Space:
             fd = os.open(self._ballast, flags, 0o600)
             try:
                 os.posix_fallocate(fd, 0, self.unit)
+                self.has_ballast = True
             finally:
                 os.close(fd)
         except OSError:

@@ -1,0 +1,62 @@
+# All that is done to this project by hand or by machine. `make help` lists it.
+#
+# Everything runs in a virtual environment of its own; a stamp file in it says that it
+# is as pyproject.toml wants it, so that a second run starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv install fmt lint types test check soak bench demo wheel clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+venv: $(STAMP)  ## the virtual environment with all that development needs
+
+install: venv  ## the same; then `.venv/bin/ipcbus` works
+	@echo "ready: $(BIN)/ipcbus"
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "ipcbus needs Python 3.11 or newer, and $(PYTHON) is" \
+	    "`$(PYTHON) --version 2>&1`; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+fmt: venv  ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+lint: venv  ## style and likely mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv  ## mypy --strict over the package, bridges, tests and benchmarks
+	$(BIN)/mypy
+
+test: venv  ## all tests but the long ones; TESTS=tests/store for some of them
+	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+
+check: lint types test  ## what must pass before a change is handed in
+
+soak: venv  ## the long tests: kills, floods, millions of messages
+	$(BIN)/python -m pytest -q -m slow --timeout 3600 $(TESTS)
+
+bench: venv  ## measure throughput and latency on this machine
+	$(BIN)/python -m benchmarks
+
+demo: venv  ## two networks, three agents, a broker that is killed: what was proved
+	$(BIN)/python -m ipcbus.doors.demo
+
+wheel: venv  ## build the wheel, install it alone, and talk through it
+	.ci/wheel $(BIN)/python
+
+clean:  ## remove all that was made here, the environment too
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

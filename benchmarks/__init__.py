@@ -1,0 +1,11 @@
+"""What ipcbus can do on this machine, next to what it is made of.
+
+    python -m benchmarks              the table: messages a second and latencies, each
+                                      next to a raw relay and raw commits
+    python -m benchmarks.backlog      a mailbox with a million messages
+    python -m benchmarks.oneshot      `ipcbus send` as a whole process
+    python -m benchmarks.profiled     where the broker and the clients spend their time
+
+Figures of one run can be compared with each other, those of two runs hardly: all that
+is compared takes turns within a run, and what is quoted is the median of the rounds.
+"""

@@ -1,0 +1,328 @@
+"""The client for tasks: the words of `Client`, each awaited.
+
+The socket's thread is the same as under `Client`; a task waits on a future that the
+thread resolves through the loop. Nothing is taken out of the client before the task
+runs on, so one that is cancelled while it waits loses no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack, cast
+
+from ipcbus.client import asking
+from ipcbus.client.aio_questions import AsyncQuestions
+from ipcbus.client.aio_waits import FOREVER_S, result, room, send, sleep, until_done
+from ipcbus.client.asking import Options
+from ipcbus.client.calling import Asked, Awaited
+from ipcbus.client.connect import open_engine
+from ipcbus.client.engine import Engine
+from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Receipt
+from ipcbus.client.pending import Pending
+from ipcbus.client.sync import CLOSE_S, SLACK_S, Client
+from ipcbus.errors import IpcbusError, NotPermitted
+
+T = TypeVar("T")
+
+FOREVER_S = 1e9
+
+
+async def connect_async(
+    network: str | None = None,
+    *,
+    agent: str | None = None,
+    prefetch: int = 256,
+    start: bool = True,
+    timeout: float = 10.0,
+    program: str = "",
+) -> AsyncClient:
+    """As `ipcbus.connect`, without holding up the loop."""
+    # In a thread: it reads files and may start a broker. One that is cancelled goes
+    # on to its end there, and what it connected is closed.
+    loop = asyncio.get_running_loop()
+    opening = loop.run_in_executor(
+        None,
+        lambda: open_engine(
+            AsyncMessage,
+            network,
+            agent,
+            prefetch=prefetch,
+            start=start,
+            timeout=timeout,
+            program=program,
+        ),
+    )
+    try:
+        engine, name = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+    return AsyncClient(engine, name)
+
+
+def _close_unwanted(opening: asyncio.Future[tuple[Engine, str | None]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].close(0.0, keep_leases=False)
+
+
+class AsyncClient(AsyncQuestions):
+    """One agent's connection to a network, made by `ipcbus.connect_async`.
+
+    Every method does what the method of `Client` with its name does.
+    """
+
+    def __init__(self, engine: Engine, agent: str | None) -> None:
+        self._engine = engine
+        self._agent = agent
+
+    # --- sending -----------------------------------------------------------
+
+    async def send(
+        self,
+        to: str,
+        body: str | bytes = "",
+        *,
+        timeout: float | None = 30.0,
+        **options: Unpack[Options],
+    ) -> Receipt:
+        return await send(self._engine, Outgoing(to, body, **options), timeout)
+
+    async def submit(
+        self,
+        to: str,
+        body: str | bytes = "",
+        *,
+        timeout: float | None = None,
+        **options: Unpack[Options],
+    ) -> Pending[Receipt]:
+        """The `Pending` can be awaited."""
+        if not self._engine.has_room():
+            await room(self._engine, timeout)
+        return self._engine.submit(Outgoing(to, body, **options))
+
+    async def send_many(
+        self, messages: Iterable[Outgoing], *, timeout: float | None = 30.0
+    ) -> list[Receipt | IpcbusError]:
+        end = time.monotonic() + (FOREVER_S if timeout is None else timeout)
+        engine = self._engine
+        under_way: list[Pending[Receipt] | IpcbusError] = []
+        for outgoing in messages:
+            engine.check()
+            try:
+                await room(engine, end - time.monotonic())
+                under_way.append(engine.submit(outgoing))
+            except IpcbusError as error:
+                under_way.append(error)
+        return [await self._outcome(one, end, timeout) for one in under_way]
+
+    async def _outcome(
+        self, one: Pending[Receipt] | IpcbusError, end: float, timeout: float | None
+    ) -> Receipt | IpcbusError:
+        if isinstance(one, IpcbusError):
+            return one
+        try:
+            return await result(self._engine, one, end - time.monotonic(), timeout)
+        except IpcbusError as error:
+            return error
+
+    async def ask(
+        self,
+        to: str,
+        body: str | bytes = "",
+        *,
+        timeout: float = 60.0,
+        ack: bool = True,
+        **options: Unpack[Options],
+    ) -> AsyncMessage:
+        engine = self._engine
+        outgoing, id_ = asking.question(to, body, options, engine.fresh_id())
+        end = time.monotonic() + timeout
+        awaited = self._await(id_)
+        try:
+            await send(engine, outgoing, timeout)
+            return await self._reply(awaited, end, timeout, ack=ack)
+        finally:
+            self._stop_waiting(awaited)
+
+    async def wait_reply(
+        self, id_: str, *, timeout: float = 60.0, ack: bool = True
+    ) -> AsyncMessage:
+        end = time.monotonic() + timeout
+        awaited = self._await(id_)
+        try:
+            return await self._reply(awaited, end, timeout, ack=ack)
+        finally:
+            self._stop_waiting(awaited)
+
+    def _await(self, id_: str) -> Awaited:
+        awaited = Awaited(id_)
+        self._engine.post(self._engine.tracker.wait_for, awaited)
+        return awaited
+
+    async def _reply(
+        self, awaited: Awaited, end: float, timeout: float, *, ack: bool
+    ) -> AsyncMessage:
+        message = await result(self._engine, awaited, end - time.monotonic(), timeout)
+        awaited.taken = True
+        return cast(AsyncMessage, asking.reply_from(message, ack=ack))
+
+    def _stop_waiting(self, awaited: Awaited) -> None:
+        if not awaited.taken and self._engine.failed is None:
+            self._engine.post(self._engine.tracker.give_up, awaited)
+
+    # --- receiving ---------------------------------------------------------
+
+    async def receive(
+        self,
+        max: int = 1,  # noqa: A002 - the word of the API
+        timeout: float | None = None,
+        lease: float = 60.0,
+    ) -> list[AsyncMessage]:
+        engine = self._reading()
+        lease_ms = asking.lease_ms(lease)
+        end = time.monotonic() + (FOREVER_S if timeout is None else timeout)
+        while True:
+            now = time.monotonic()
+            found = engine.look(max, lease_ms, now)
+            if found:
+                return cast(list[AsyncMessage], found)
+            if now >= end:
+                if engine.problem is not None:
+                    raise engine.late("a message", timeout)
+                return []
+            await sleep(engine.tracker.intake.arrived, engine.has_news, end - now)
+
+    async def __aiter__(self) -> AsyncIterator[AsyncMessage]:
+        while not self._engine.is_closed():
+            try:
+                found = await self.receive()
+            except IpcbusError:
+                if self._engine.is_closed():
+                    return
+                raise
+            yield found[0]
+
+    async def fetch(
+        self,
+        max: int = 1,  # noqa: A002
+        max_bytes: int | None = None,
+        *,
+        lease: float = 60.0,
+        timeout: float = 0.0,
+    ) -> tuple[list[AsyncMessage], int]:
+        engine = self._reading()
+        fetch = asking.new_fetch(max, max_bytes, lease, timeout)
+        engine.post(engine.tracker.intake.fetch, fetch)
+        try:
+            most = timeout + SLACK_S
+            found = await result(engine, fetch, most, most)
+        except BaseException:
+            if engine.failed is None:
+                engine.post(engine.tracker.intake.cancel, fetch)
+            raise
+        return cast(tuple[list[AsyncMessage], int], found)
+
+    def _reading(self) -> Engine:
+        self._engine.check()
+        if self._agent is None:
+            raise NotPermitted(reason="an operator has no mailbox; connect as an agent")
+        return self._engine
+
+    # --- asking the broker -------------------------------------------------
+
+    async def call(
+        self, name: str, *args: Any, body: bytes = b"", timeout: float = 30.0
+    ) -> tuple[Any, bytes]:
+        asked = Asked(name, args, body)
+        self._engine.post(self._engine.tracker.calling.call, asked)
+        return await result(self._engine, asked, timeout, timeout)
+
+    # --- attachments -------------------------------------------------------
+
+    async def upload(
+        self, source: str | Path | bytes, name: str | None = None, **options: Any
+    ) -> Attachment:
+        """Runs in a thread: it reads and hashes a file."""
+        return await asyncio.to_thread(
+            self._in_a_thread().upload, source, name, **options
+        )
+
+    async def download(
+        self, attachment: Attachment, path: str | Path, **options: Any
+    ) -> Path:
+        return await asyncio.to_thread(
+            self._in_a_thread().download, attachment, path, **options
+        )
+
+    def _in_a_thread(self) -> Client:
+        return _Borrowed(self._engine, self._agent)
+
+    # --- the connection ----------------------------------------------------
+
+    @property
+    def agent(self) -> str | None:
+        return self._in_a_thread().agent
+
+    @property
+    def network(self) -> str:
+        return self._engine.network
+
+    @property
+    def epoch(self) -> int:
+        return self._in_a_thread().epoch
+
+    @property
+    def connected(self) -> bool:
+        return self._engine.tracker.greeted
+
+    async def flush(self, timeout: float = 30.0) -> None:
+        end = time.monotonic() + timeout
+        engine = self._engine
+        for last in (engine.last_sending, engine.last_settlement):
+            if last is None or last.done():
+                continue
+            try:
+                await asyncio.wait_for(until_done(last), end - time.monotonic())
+            except TimeoutError:
+                raise engine.late("the end of all that is under way", timeout) from None
+
+    async def close(
+        self,
+        timeout: float = CLOSE_S,
+        *,
+        keep_leases: bool = False,
+    ) -> None:
+        self._engine.close(timeout, keep_leases=keep_leases)
+        ended = until_done(self._engine.ended)
+        try:
+            await asyncio.wait_for(ended, timeout + 0.2)
+        except TimeoutError:
+            return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        self._engine.close(CLOSE_S, keep_leases=False)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._agent or 'operator'}@{self.network}>"
+
+
+class _Borrowed(Client):
+    """The waiting methods of `Client` on an engine that is somebody else's."""
+
+    def __del__(self) -> None:
+        return

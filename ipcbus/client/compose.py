@@ -1,0 +1,161 @@
+"""From what a caller says to a draft, checked: a mistake is told where it is made,
+not by the broker later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ipcbus.client.message import Outgoing
+from ipcbus.errors import BoundExceeded, InvalidMessage
+from ipcbus.protocol import address, fields, limits
+from ipcbus.protocol.messages import FLAG_FUTURE, SENDABLE_KINDS, Draft, Meta
+from ipcbus.protocol.pieces import pack_meta
+
+BYTES = "application/octet-stream"
+
+_BYTES_META = pack_meta(Meta(content_type=BYTES))
+
+_addresses: dict[str, None] = {}
+"""Addresses that were found right: most programs write to a few."""
+MOST_ADDRESSES = 4096
+
+
+def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
+    """The draft and the body.
+
+    Raises `InvalidMessage`, `InvalidAddress`, `BoundExceeded`.
+    """
+    (
+        to,
+        body,
+        data,
+        kind,
+        thread,
+        reply_to,
+        ttl,
+        priority,
+        id_,
+        future,
+        attach,
+        content_type,
+        labels,
+        headers,
+    ) = out
+    raw = _raw(body)
+    if to not in _addresses:
+        _learn(to)
+    if data is None and content_type is None and headers is None and not labels:
+        meta = None if type(body) is str else _BYTES_META
+    else:
+        meta = _meta(out)
+    if kind not in SENDABLE_KINDS:
+        raise InvalidMessage(
+            field="kind", reason=f"must be one of {', '.join(sorted(SENDABLE_KINDS))}"
+        )
+    if type(priority) is not int or not 0 <= priority < limits.PRIORITIES:
+        raise InvalidMessage(field="priority", reason="must be 0 to 9")
+    if id_ is None:
+        id_ = fresh_id()
+    else:
+        _check_id("id", id_)
+    if thread is not None:
+        _check_id("thread", thread)
+    if reply_to is not None:
+        _check_id("reply_to", reply_to)
+    return (
+        Draft(
+            id_,
+            str(to),
+            kind,
+            priority,
+            None if ttl is None else _ttl_ms(ttl),
+            thread,
+            reply_to,
+            FLAG_FUTURE if future else 0,
+            _attachments(attach) if attach else None,
+            meta,
+        ),
+        raw,
+    )
+
+
+def _raw(body: str | bytes) -> bytes:
+    if isinstance(body, str):
+        try:
+            raw = body.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidMessage(field="body", reason="is not valid text") from error
+    elif isinstance(body, (bytes, bytearray, memoryview)):
+        raw = bytes(body)
+    else:
+        raise InvalidMessage(field="body", reason="must be str or bytes")
+    if len(raw) > limits.MAX_BODY:
+        raise BoundExceeded(bound="body", value=len(raw), limit=limits.MAX_BODY)
+    return raw
+
+
+def _learn(to: str) -> None:
+    address.parse(str(to))
+    if len(_addresses) >= MOST_ADDRESSES:
+        _addresses.clear()
+    _addresses[to] = None
+
+
+def _check_id(field: str, text: object) -> None:
+    if not (isinstance(text, str) and address.is_id(text)):
+        raise InvalidMessage(
+            field=field,
+            reason=f"must be 1 to {limits.MAX_ID} letters, digits, '.', '_', ':', '-'",
+        )
+
+
+def _ttl_ms(ttl: float) -> int:
+    ms = int(ttl * 1000)
+    if not 0 < ms <= limits.MAX_TTL_MS:
+        most = limits.MAX_TTL_MS // 1000
+        raise InvalidMessage(field="ttl", reason=f"must be above 0, up to {most} s")
+    return ms
+
+
+def _meta(out: Outgoing) -> bytes | None:
+    content_type = out.content_type
+    if content_type is None and not isinstance(out.body, str):
+        content_type = BYTES
+    labels = list(out.labels) or None
+    headers = dict(out.headers) if out.headers else None
+    data = _plain(out.data)
+    for field, fits, rule in (
+        ("content_type", fields.opt_text(content_type, 128), "a text of up to 128"),
+        ("labels", fields.is_labels(labels), "up to 16 texts of up to 64 letters"),
+        ("headers", fields.is_headers(headers), "up to 32 texts of up to 1024 by name"),
+        ("data", fields.is_plain(data), f"JSON, up to {limits.MAX_DEPTH} levels deep"),
+    ):
+        if not fits:
+            raise InvalidMessage(field=field, reason=f"must be {rule}")
+    meta = pack_meta(Meta(content_type, labels, data, headers))
+    if meta is not None and len(meta) > limits.MAX_META:
+        raise BoundExceeded(bound="data", value=len(meta), limit=limits.MAX_META)
+    return meta
+
+
+def _plain(data: Any, depth: int = limits.MAX_DEPTH) -> Any:
+    """Tuples as lists, as in `json`: what is read back is what was meant. Below the
+    depth that is allowed nothing is touched; it will be refused."""
+    if depth < 0:
+        return data
+    if isinstance(data, (list, tuple)):
+        return [_plain(item, depth - 1) for item in data]
+    if isinstance(data, dict):
+        return {key: _plain(value, depth - 1) for key, value in data.items()}
+    return data
+
+
+def _attachments(attach: tuple[Any, ...]) -> list[list[Any]]:
+    rows = [list(item) for item in attach]
+    if not fields.is_attachments(rows):
+        raise InvalidMessage(
+            field="attach",
+            reason=f"must be up to {limits.MAX_ATTACHMENTS} uploaded attachments",
+        )
+    return rows

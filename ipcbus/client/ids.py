@@ -1,0 +1,35 @@
+"""Ids of messages: unique without asking anybody, sorted by time, cheap to make.
+
+    id = 10 letters of milliseconds, 8 letters of chance, 8 digits of a counter
+
+As a ULID (https://github.com/ulid/spec) but lower case, with the chance drawn once
+for each client: 40 bits keep clients of the same millisecond apart, and the counter
+keeps the messages of one client apart and in order.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import count
+
+LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Ids:
+    """Makes ids; safe from several threads."""
+
+    def __init__(self, wall_ms: int | None = None, chance: bytes | None = None) -> None:
+        now = time.time_ns() // 1_000_000 if wall_ms is None else wall_ms
+        drawn = int.from_bytes(chance or os.urandom(5), "big")
+        self._prefix = _letters(now, 10) + _letters(drawn, 8)
+        self._next = count().__next__
+
+    def __call__(self) -> str:
+        return f"{self._prefix}{self._next():08x}"
+
+
+def _letters(number: int, width: int) -> str:
+    return "".join(
+        LETTERS[number >> (5 * place) & 31] for place in reversed(range(width))
+    )

@@ -1,0 +1,62 @@
+"""What a failed command says, and the exit code it ends with.
+
+Codes come from the error classes (`ipcbus.errors`); two more follow the shells: 130
+after Ctrl-C and 141 when the reader of our output has gone.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import click
+
+from ipcbus.doors.cli.output import abandon_stdout, safe, to_json, write
+from ipcbus.errors import IpcbusError
+
+EXIT_INTERRUPTED: Final = 130
+EXIT_PIPE: Final = 141
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong, as JSON on stdout or for people on stderr."""
+    if isinstance(error, OSError):
+        error = IpcbusError(reason=str(error))
+    if not isinstance(error, (IpcbusError, click.ClickException)):
+        _traceback(error)
+    if not as_json:
+        _tell(error)
+    try:
+        write(to_json({"error": _facts(error)}) + "\n" if as_json else "")
+    except (IpcbusError, BrokenPipeError):
+        abandon_stdout()  # nobody reads; the exit code still speaks
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    if isinstance(error, (IpcbusError, click.ClickException)):
+        return error.exit_code
+    return IpcbusError.exit_code
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    if isinstance(error, IpcbusError):
+        return {**error.facts, "code": error.code, "message": str(error)}
+    if isinstance(error, click.ClickException):
+        code = "usage" if error.exit_code == 2 else "failed"
+        return {"code": code, "message": error.format_message()}
+    return {"code": "failed", "message": f"a fault in ipcbus: {error!r}"}
+
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif isinstance(error, IpcbusError):
+        click.echo(f"ipcbus: {safe(str(error))}", file=sys.stderr)
+
+
+def _traceback(error: Exception) -> None:
+    """Only for what should not happen: any other error has a sentence."""
+    from traceback import print_exception
+
+    print_exception(error)

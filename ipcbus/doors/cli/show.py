@@ -1,0 +1,112 @@
+"""`show`: one message, whole, with what is attached to it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from ipcbus.client.message import Attachment
+from ipcbus.doors.cli.options import member
+from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.doors.cli.render import document, lines, of_record
+from ipcbus.doors.cli.session import as_either
+from ipcbus.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipcbus.client.sync import Client
+    from ipcbus.client.words import Record
+
+
+@click.command()
+@click.argument("message_id", metavar="ID")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the body, byte for byte, to this new file.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Save the attachments in this folder.",
+)
+@member
+def show(
+    message_id: str,
+    network: str | None,
+    agent: str | None,
+    as_json: bool,
+    out: Path | None,
+    save: Path | None,
+) -> None:
+    """Show one message, whole.
+
+    Any that you sent or were sent, for as long as the network keeps its history.
+    """
+    with as_either(network, agent) as client:
+        record = client.show(message_id)
+        written = [_write(record, out)] if out else []
+        written += _save(client, record, save) if save else []
+    view = of_record(record, client.network)
+
+    def human() -> Iterator[str]:
+        if out is None:
+            yield from lines(view, whole=True)
+        for path in written:
+            yield f"wrote {safe_line(str(path))}"
+
+    found = document(view)
+    if written:
+        found["written"] = [str(path) for path in written]
+    emit(found, human, as_json=as_json)
+
+
+def _write(record: Record, out: Path) -> Path:
+    with _new(out) as file:
+        file.write(record.body)
+    return out
+
+
+def _save(client: Client, record: Record, folder: Path) -> list[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(reason=f"cannot make {folder}: {error.strerror}") from error
+    saved = []
+    for attachment in (Attachment(*row) for row in record.header.attachments or ()):
+        path = _free(folder, file_name(attachment.name))
+        client.download(attachment, path)
+        saved.append(path)
+    return saved
+
+
+def file_name(name: str) -> str:
+    """A harmless file name for what a peer called its attachment.
+
+    No folder, no hidden file, no control character, nothing that a shell expands.
+    """
+    plain = re.sub(r"[^\w.+=,@ -]", "_", name.replace("\\", "/").rpartition("/")[2])
+    return plain.strip(". -")[:200] or "attachment"
+
+
+def _free(folder: Path, name: str) -> Path:
+    """A path that nothing has yet: what is there is never overwritten."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122  (not of a path yet)
+    path, number = folder / name, 1
+    while os.path.lexists(path):
+        path = folder / f"{stem}-{number}{suffix}"
+        number += 1
+    return path
+
+
+def _new(path: Path) -> IO[bytes]:
+    try:
+        return path.open("xb")
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {path}: {error.strerror}") from error

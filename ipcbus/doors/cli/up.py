@@ -1,0 +1,133 @@
+"""`up`: serve a network, here or detached, or all networks of a configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ipcbus.doors.cli.options import operator
+from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.errors import AlreadyServing, UsageError
+from ipcbus.networks import BrokerInfo, Network, choose, create
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run and look after all that this file describes.",
+)
+@click.option(
+    "--host", metavar="ADDRESS", help="Where to listen; this machine only, by default."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="0 for a free one at each start."
+)
+@click.option(
+    "--plain/--encrypted",
+    default=None,
+    help="Without keys and encryption; on this machine only.",
+)
+@click.option("--detach", is_flag=True, help="Return when it is ready; it runs on.")
+@operator
+def up(
+    network: str | None,
+    as_json: bool,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    plain: bool | None,
+    detach: bool,
+) -> int:
+    """Run the broker of a network, or all of a configuration.
+
+    The network is made if need be; what was chosen is kept for the next time. Runs in
+    the foreground until Ctrl-C, unless --detach is given.
+    """
+    asked = {"host": host, "port": port, "plain": plain}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if config is not None:
+        if network or given or detach:
+            raise UsageError(reason="--config stands alone: the file says the rest")
+        return _supervise(config, as_json)
+    chosen = create(network) if network else choose()
+    if detach:
+        _announce(_detached(chosen, given), as_json)
+        return 0
+    _settle(chosen, given)
+    return _serve(chosen, as_json)
+
+
+def _serve(network: Network, as_json: bool) -> int:
+    from ipcbus.transport.serve import run
+
+    said: list[BrokerInfo] = []
+
+    def ready(info: BrokerInfo) -> None:
+        if not said:  # it is told again when an epoch begins anew
+            _announce(info, as_json)
+        said.append(info)
+
+    return run(network, ready=ready)
+
+
+def _settle(network: Network, given: dict[str, Any]) -> None:
+    """Keep what was asked for, unless a broker serves: then it would not be true."""
+    saved = network.saved()
+    if saved.remote is not None:
+        raise UsageError(reason=f"{network.name} is served at {saved.remote}, not here")
+    if network.is_served():
+        raise _already(network)
+    if saved._replace(**given) != saved:
+        network.save(saved._replace(**given))
+
+
+def _detached(network: Network, given: dict[str, Any]) -> BrokerInfo:
+    """Start it; one that serves already just as asked is as good."""
+    from ipcbus.transport.launch import ensure
+
+    if not network.is_served():
+        _settle(network, given)
+    info = ensure(network)
+    if not _is_as_asked(info, given):
+        raise _already(network)
+    return info
+
+
+def _is_as_asked(info: BrokerInfo, given: dict[str, Any]) -> bool:
+    host, _, port = info.endpoint.removeprefix("tcp://").rpartition(":")
+    there = {"host": host.strip("[]"), "port": int(port), "plain": info.plain}
+    return all(there[name] == value or value == 0 for name, value in given.items())
+
+
+def _already(network: Network) -> AlreadyServing:
+    info = network.broker_info()
+    return AlreadyServing(
+        network=network.name,
+        pid=info.pid if info else "unknown",
+        endpoint=info.endpoint if info else "not reachable yet",
+    )
+
+
+def _announce(info: BrokerInfo, as_json: bool) -> None:
+    def human() -> Iterator[str]:
+        yield f"network {info.network} is up at {info.endpoint} (pid {info.pid})"
+
+    found = {"network": info.network, "endpoint": info.endpoint, "pid": info.pid}
+    emit(found, human, as_json=as_json)
+
+
+def _supervise(file: Path, as_json: bool) -> int:
+    from ipcbus.config import load
+    from ipcbus.transport.supervise import run
+
+    return run(load(file), lambda info: _announce(info, as_json), _note)
+
+
+def _note(network: str, sentence: str) -> None:
+    print(f"{network}: {safe_line(sentence)}", file=sys.stderr, flush=True)  # noqa: T201

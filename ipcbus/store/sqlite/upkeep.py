@@ -1,0 +1,206 @@
+"""Keeping house, in small steps between the turns of a broker: indexing, purging.
+
+Purging goes through the messages by `seq`, each step going on where the one before
+stopped, and from the start once the end was reached: what still waited when it was
+looked at may be done with the next time.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import Any, Final
+
+from ipcbus.store.base import ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.sqlite.database import Database
+from ipcbus.store.sqlite.forget import purge, strip
+from ipcbus.store.sqlite.space import MIB
+from ipcbus.store.words import MAX_INDEXED, searchable
+
+# ruff: noqa: S608  what is put into a statement are our own names; values are bound
+
+INDEX_BYTES: Final = 4 * MIB
+"""Bodies that one step of indexing reads: some tens of milliseconds."""
+
+SCAN: Final = 4
+"""Rows that a step of purging may look at for each that it may purge."""
+
+VACUUM_FROM: Final = 4096
+"""Free pages (16 MiB) from which on the file is made smaller, if half of it is free.
+Below that they will be used again soon."""
+
+_SENT, _RECEIVED = 1, 2
+_TAKE_PART = (
+    "INSERT INTO participants VALUES(?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET role = role | excluded.role"
+)
+_WAITS_NOWHERE = (
+    "NOT EXISTS (SELECT 1 FROM pending p WHERE p.seq = m.seq AND p.shared = 1)"
+    " AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.mailbox = m.mailbox"
+    " AND p.rank IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) AND p.seq = m.seq)"
+    " AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = m.seq)"
+)
+
+
+class Upkeep:
+    """What `Archive.maintain` does."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._purged_to = 0
+        self._stripped_to = 0
+
+    def step(self, now: int, history_ms: int, limit: int) -> bool:
+        """At most `limit` rows of each kind of work; whether there is more to do."""
+        room, unit = self._db.room(), self._db.space.unit
+        pressed = room < unit
+        # An index that ate the reserve would stand in the way of removals.
+        more = room > 0 and self.index(limit)
+        keep_ids = PRESSED_ID_MS if pressed else max(history_ms, ID_MS)
+        more |= self._purge(now - keep_ids, limit)
+        keep_content = 0 if pressed else history_ms
+        if keep_content < keep_ids:
+            more |= self._strip(now - keep_content, limit)
+        more |= self._drop_blobs(now, limit)
+        more |= self._shrink(limit)
+        self._db.space.make_ballast()
+        return more
+
+    # --- indexing ------------------------------------------------------------
+
+    def indexed_to(self) -> int:
+        return self._db.number("SELECT indexed_to FROM meta")
+
+    def unindexed(self) -> int:
+        """Messages that no search finds yet; an upper bound."""
+        row = self._db.one("SELECT max(seq) FROM messages")
+        newest = row[0] if row and row[0] else 0
+        return max(0, int(newest) - self.indexed_to())
+
+    def index(self, limit: int) -> bool:
+        """Index the next messages; whether there are more."""
+        start = self.indexed_to()
+        rows = self._next_rows(start, limit)
+        if not rows:
+            return False
+        took_part, words = [], []
+        for seq, sender, mailbox, header, body in rows:
+            if not header:
+                continue
+            took_part.append((sender, seq, _SENT))
+            if mailbox:
+                took_part.append((mailbox, seq, _RECEIVED))
+            text, data = searchable(header, body)
+            words.append((seq, " ".join(text), " ".join(data)))
+        last = rows[-1][0]
+        db = self._db.write()
+        db.executemany(_TAKE_PART, took_part)
+        db.execute(
+            "INSERT INTO participants SELECT mailbox, seq, 2 FROM recipients"
+            " WHERE seq > ? AND seq <= ?"
+            " ON CONFLICT DO UPDATE SET role = role | excluded.role",
+            (start, last),
+        )
+        db.executemany("INSERT INTO words(rowid, body, data) VALUES(?, ?, ?)", words)
+        db.execute("UPDATE meta SET indexed_to = ?", (last,))
+        return True
+
+    def _next_rows(self, start: int, limit: int) -> list[tuple[Any, ...]]:
+        cursor = self._db.read(
+            "SELECT seq, sender, mailbox, header, ifnull(substr(body, 1, ?), x'')"
+            " FROM messages WHERE seq > ? ORDER BY seq LIMIT ?",
+            (MAX_INDEXED, start, limit),
+        )
+        rows, size = [], 0
+        for row in cursor:
+            rows.append(row)
+            size += len(row[4])
+            if size > INDEX_BYTES:
+                break
+        cursor.close()
+        return rows
+
+    # --- purging -------------------------------------------------------------
+
+    def _old(self, start: int, until: int, limit: int) -> list[tuple[Any, ...]]:
+        """The next messages accepted up to a time, and whether each is done with.
+
+        That time rises with `seq`, which SQLite cannot know: so the scan is ended
+        here at the first message that is too young, and costs nothing if all are.
+        """
+        cursor = self._db.read(
+            "SELECT m.seq, m.sender, m.mailbox, m.header <> x'' AS whole,"
+            f" {_WAITS_NOWHERE}, m.accepted_at FROM messages m"
+            " WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
+            (start, SCAN * limit),
+        )
+        rows = list(takewhile(lambda row: row[5] <= until, cursor))
+        cursor.close()
+        return rows
+
+    def _purge(self, until: int, limit: int) -> bool:
+        """Purge messages that were accepted up to a time."""
+        rows = self._old(self._purged_to, until, limit)
+        gone = [row[:3] for row in rows if row[4]][:limit]
+        purge(self._db, gone)
+        self._purged_to = _next_start(rows, gone, limit)
+        return self._purged_to > 0
+
+    def _strip(self, until: int, limit: int) -> bool:
+        """The same for the content of messages whose ids stay."""
+        rows = self._old(self._stripped_to, until, limit)
+        gone = [row[:3] for row in rows if row[3] and row[4]][:limit]
+        strip(self._db, [row[0] for row in gone])
+        self._stripped_to = _next_start(rows, gone, limit)
+        return self._stripped_to > 0
+
+    def _drop_blobs(self, now: int, limit: int) -> bool:
+        """Attachments have no clock of their own: one that is found without a link is
+        marked with the time, and deleted if it still has none an hour later."""
+        self._mark_unused(now, limit)
+        old = self._db.one(
+            "SELECT sha256 FROM blobs"
+            " WHERE unused_since > 0 AND unused_since <= ? LIMIT 1",
+            (now - UNUSED_BLOB_MS,),
+        )
+        if old is None:
+            return False
+        db = self._db.write()
+        # A chunk is as much work as sixty messages.
+        db.execute(
+            "DELETE FROM blob_chunks WHERE rowid IN"
+            " (SELECT rowid FROM blob_chunks WHERE sha256 = ? LIMIT ?)",
+            (*old, max(1, limit // 64)),
+        )
+        if db.changes() == 0:
+            db.execute("DELETE FROM blobs WHERE sha256 = ?", old)
+        return True
+
+    def _mark_unused(self, now: int, limit: int) -> None:
+        unused = self._db.read(
+            "SELECT sha256 FROM blobs WHERE unused_since = 0 AND NOT EXISTS"
+            " (SELECT 1 FROM blob_links l WHERE l.sha256 = blobs.sha256) LIMIT ?",
+            (limit,),
+        ).fetchall()
+        if unused:
+            self._db.write().executemany(
+                "UPDATE blobs SET unused_since = ? WHERE sha256 = ?",
+                [(now, sha256) for (sha256,) in unused],
+            )
+
+    def _shrink(self, limit: int) -> bool:
+        """Give free pages back to the file system."""
+        free = self._db.number("PRAGMA freelist_count")
+        if free < VACUUM_FROM or 2 * free < self._db.number("PRAGMA page_count"):
+            return False
+        for _ in self._db.write().execute(f"PRAGMA incremental_vacuum({limit})"):
+            pass
+        return True
+
+
+def _next_start(
+    rows: list[tuple[Any, ...]], gone: list[tuple[Any, ...]], limit: int
+) -> int:
+    """Where the next step goes on; 0 when this one saw the end."""
+    if len(gone) == limit:
+        return int(gone[-1][0])
+    return int(rows[-1][0]) if len(rows) == SCAN * limit else 0

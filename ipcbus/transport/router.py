@@ -1,0 +1,132 @@
+"""The broker's front door: one ROUTER socket, set up in one place.
+
+Every option has its reason beside it; the rules (R1 to R40) and what was measured
+are in docs/zeromq.md.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import zmq
+
+from ipcbus.errors import CannotServe, PortInUse, UsageError
+from ipcbus.networks import is_loopback
+from ipcbus.protocol import limits
+from ipcbus.transport.keys import KeyPair, z85
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+SNDHWM: Final = 64
+"""Messages libzmq queues for one peer. It counts messages, not bytes, so this times a
+whole frame is what a stalled reader costs here; the outbox counts bytes behind it."""
+
+RCVHWM: Final = 64
+"""Messages libzmq reads ahead from one peer. It bounds what a flood of the largest
+frames costs, 64 of 1.3 MiB, before our own reading pushes back on its TCP window."""
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: all clients return at once after a
+restart, and one that finds the backlog full waits a second for TCP."""
+
+HEARTBEAT_MS: Final = 5_000
+HEARTBEAT_TIMEOUT_MS: Final = 15_000
+"""ZMTP heartbeats find connections whose other machine vanished. From this side only
+and with TTL 0: a client that has them on aborts when its application stalls (libzmq
+#3937). Long, because with a full pipe libzmq does not read the answers."""
+
+BIND_S: Final = 0.6
+"""Seconds to wait for a port: that of a broker that died a moment ago may still be
+held by its process until the kernel has torn it down."""
+
+_RETRY_S: Final = 0.01
+
+
+def open_router(context: Context, network: str, server: KeyPair | None) -> Front:
+    """The socket, not yet bound. `server` None means plain mode."""
+    if not zmq.has("curve"):
+        raise CannotServe(network=network, reason="this libzmq has no CURVE")
+    socket = context.socket(zmq.ROUTER)
+    # Never wait: no peer may hold up the others, and no end may hang.
+    socket.linger = 0
+    socket.sndtimeo = 0
+    # A peer that is gone or slow is an error that we see, not a silent loss (R3).
+    socket.router_mandatory = 1
+    socket.sndhwm = SNDHWM
+    socket.rcvhwm = RCVHWM
+    # Before and after authentication: nobody sends larger or sits there silent.
+    socket.maxmsgsize = limits.MAX_FRAME
+    socket.setsockopt(zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS)
+    socket.backlog = BACKLOG
+    socket.heartbeat_ivl = HEARTBEAT_MS
+    socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+    socket.heartbeat_ttl = 0
+    # Without an enforced domain a socket lets anybody in when no handler answers.
+    socket.zap_domain = network.encode()
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    # ROUTER_HANDOVER stays off, and no routing id is set anywhere (R2).
+    if server is None:
+        socket.plain_server = 1
+    else:
+        socket.curve_server = 1
+        socket.curve_secretkey = z85(server.secret)
+        socket.curve_publickey = z85(server.public)
+    return Front(network, socket, plain=server is None)
+
+
+class Front:
+    """The ROUTER socket and where it is bound."""
+
+    def __init__(self, network: str, socket: zmq.Socket[bytes], *, plain: bool) -> None:
+        self.socket = socket
+        self._network = network
+        self._plain = plain
+
+    def bind(self, host: str, port: int, patience_s: float = BIND_S) -> str:
+        """Serve there; the endpoint with the port that was really bound.
+
+        Raises `UsageError` for a plain network beyond loopback, `PortInUse`,
+        `CannotServe` for a host that is not this machine's.
+        """
+        if self._plain and not is_loopback(host):
+            raise UsageError(
+                reason=f"{self._network} is plain: no encryption and no proof of "
+                f"who speaks, so it may listen on 127.0.0.1 only, not on {host}"
+            )
+        self.socket.ipv6 = ":" in host
+        shown = f"[{host}]" if ":" in host else host
+        endpoint = f"tcp://{shown}:{port or '*'}"
+        self._bind(endpoint, time.monotonic() + patience_s)
+        return self.endpoint
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is bound."""
+        last = self.socket.getsockopt(zmq.LAST_ENDPOINT)
+        assert isinstance(last, bytes)
+        return last.decode()
+
+    def unbind(self) -> None:
+        """Stop listening there. libzmq drops the connections of it as well."""
+        self.socket.unbind(self.endpoint)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """The end; `linger_ms` for the last words to leave."""
+        self.socket.close(linger=linger_ms)
+
+    def _bind(self, endpoint: str, deadline: float) -> None:
+        while True:
+            try:
+                self.socket.bind(endpoint)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE:
+                    raise CannotServe(
+                        network=self._network,
+                        reason=f"cannot listen on {endpoint}: {error.strerror}",
+                    ) from error
+                if time.monotonic() >= deadline:
+                    raise PortInUse(endpoint=endpoint) from error
+                time.sleep(_RETRY_S)
+            else:
+                return

@@ -1,0 +1,129 @@
+"""What a broker does when nobody asks for anything: indexing, purging, backups.
+
+All of it in small steps between turns. A step is measured, and the next one is made
+larger or smaller, so that whoever comes next waits a few milliseconds at most.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from ipcbus.broker.events import BackedUp, Backup, Event, Now
+from ipcbus.errors import IpcbusError
+from ipcbus.protocol.limits import MIB
+from ipcbus.store.base import Store
+
+QUICK_S: Final = 0.001
+SLOW_S: Final = 0.004
+"""A step that took less than QUICK_S may be twice as large the next time, one that
+took more than SLOW_S shall be half as large."""
+
+FEWEST: Final = 32
+MOST: Final = 4096
+"""Rows of a step."""
+
+REST_S: Final = 1.0
+"""Seconds after which what a turn has stored is indexed."""
+
+QUIET_S: Final = 60.0
+"""Seconds between two looks for what has grown old when nothing happens."""
+
+BUSY_SHARE: Final = 20
+TIGHT_SHARE: Final = 2
+"""While there are messages to serve, a step may take one part in so many of the time;
+more when the store has little room, because purging makes some."""
+
+TIGHT_ROOM: Final = 64 * MIB
+
+GARBAGE: Final = 50_000
+"""Objects made and not freed after which an idle moment is used to collect cycles;
+the collector is off in the loop."""
+
+
+class Upkeep:
+    """When to do the next step of `store.archive.maintain`, and how large."""
+
+    def __init__(self, store: Store, history_ms: int) -> None:
+        self._store = store
+        self._history_ms = history_ms
+        self._limit = FEWEST
+        self._at = 0.0
+        self._took = 0.0
+
+    def wait(self, mono: float) -> float:
+        """Seconds until an idle loop should call `step`."""
+        return max(0.0, self._at - mono)
+
+    def touch(self, mono: float) -> None:
+        """A turn has happened."""
+        self._at = min(self._at, mono + REST_S)
+
+    def step(self, now: Now, *, idle: bool) -> None:
+        """Do a step if it is time. Raises what the store raises."""
+        if now.mono < (self._at if idle else self._at + self._delay()):
+            return
+        began = time.monotonic()
+        self._store.begin()
+        more = self._store.archive.maintain(now.wall, self._history_ms, self._limit)
+        self._store.commit()
+        ended = time.monotonic()
+        self._took = ended - began
+        self._fit()
+        self._at = ended + (self._took if more else QUIET_S)
+        if idle and gc.get_count()[0] > GARBAGE:
+            gc.collect()
+
+    def _delay(self) -> float:
+        tight = self._store.room() < TIGHT_ROOM
+        return self._took * (TIGHT_SHARE if tight else BUSY_SHARE)
+
+    def _fit(self) -> None:
+        if self._took > SLOW_S:
+            self._limit = max(FEWEST, self._limit // 2)
+        elif self._took < QUICK_S:
+            self._limit = min(MOST, self._limit * 2)
+
+
+class Backups:
+    """Backups that are being made, a step of each in every turn."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._running: list[_Running] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def start(self, backup: Backup) -> None:
+        self._running.append(_Running(backup, self._store.backup(backup.path)))
+
+    def step(self) -> list[Event]:
+        """Go on; what has ended."""
+        ended: list[Event] = []
+        for running in list(self._running):
+            event = running.step()
+            if event is not None:
+                self._running.remove(running)
+                ended.append(event)
+        return ended
+
+
+class _Running:
+    def __init__(self, backup: Backup, steps: Iterator[int]) -> None:
+        self._backup = backup
+        self._steps = steps
+        self._size = 0
+
+    def step(self) -> BackedUp | None:
+        """Go on; the event when it has ended."""
+        peer, ref, _ = self._backup
+        try:
+            self._size = next(self._steps)
+        except StopIteration:
+            return BackedUp(peer, ref, self._size, None)
+        except IpcbusError as error:
+            return BackedUp(peer, ref, self._size, str(error))
+        return None

@@ -1,0 +1,289 @@
+"""The watch: which connections there are, who spoke on them, and how they end.
+
+ZeroMQ hides connections behind routing ids. A broker needs to see them three times:
+
+1. **A peer that died** gets its leases taken back at once, not after missed pings.
+2. **An endless message** (parts without an end, R10) is never delivered, so no bound
+   of ZeroMQ's stops it: MAXMSGSIZE limits a part, high-water marks count whole
+   messages. A connection that goes on sending without a message coming of it is cut.
+3. **A key that was revoked** loses its connections; ZAP asks at the handshake only.
+
+The socket monitor tells of each connection by its file descriptor when it is accepted
+and when it has ended; the frames of a peer carry the descriptor they came over.
+
+Descriptors are used again, so which connection is meant? One thread of libzmq
+reports *ended* before it closes a descriptor, and closing comes before using it
+again. So a cut (a) duplicates the descriptor, (b) reads all reports, (c) looks
+whether the connection is still listed: if it is, the duplicate is of that connection
+and no other, and is shut down. libzmq sees the end of the stream and cleans up.
+
+What is left to chance: a peer that is gone before its first message is read may be
+listed under the next connection with its descriptor. Its end is then noticed at the
+first answer that cannot be sent, or when the other one speaks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+import zmq
+
+from ipcbus.protocol.limits import MIB, UNREAD_BYTES
+
+TICK_S: Final = 0.25
+"""Seconds between two looks. A sender of endless 1-byte parts manages some 40 MB in a
+second with CURVE, so it is found within one tick of passing the bound."""
+
+LOOKS: Final = 200
+"""Connections looked at in one tick, 3 us each: what thousands of idle ones cost."""
+
+GROWTH: Final = 64 * MIB
+"""Growth of memory after which all connections are looked at, not the next few."""
+
+REPORTS: Final = 10_000
+"""Reports read at once, about 30 ms; more are left for the next turn."""
+
+_REPORT: Final = struct.Struct("=HI")
+_BYTES_RECEIVED: Final = struct.Struct("=128xQ")  # in struct tcp_info, linux/tcp.h
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+_log = logging.getLogger("ipcbus.broker")
+
+
+class Connection:
+    """One TCP connection.
+
+    Attributes:
+        peer: its routing id, b"" until its first message was read.
+        key: the public key (hex) that authenticated it, "" until then.
+        messages: how many were read; the inbox counts.
+        seen: `messages` when last looked at.
+        mark: bytes it had sent at the last look at which `messages` had risen.
+    """
+
+    __slots__ = ("fd", "key", "mark", "messages", "peer", "seen")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.peer = b""
+        self.key = ""
+        self.messages = 0
+        self.seen = 0
+        self.mark = 0
+
+
+class Watch:
+    """All connections of a ROUTER socket.
+
+    Attributes:
+        known: by routing id, those that have spoken.
+        gone: routing ids whose connection ended; the loop takes them from here.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        watched: zmq.Socket[bytes],
+        *,
+        most: int = 100_000,
+        unread: int = UNREAD_BYTES,
+    ) -> None:
+        self.known: dict[bytes, Connection] = {}
+        self.gone: list[bytes] = []
+        self._by_fd: dict[int, Connection] = {}
+        self._doomed: dict[Connection, str] = {}
+        self._round: list[Connection] = []
+        self._most = most
+        self._unread = unread
+        self._memory = _resident()
+        self._next = 0.0
+        # What is cut is held by this descriptor for the moment: opened beforehand,
+        # so that cutting works when there are no descriptors left.
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._hand = os.dup(self._null)
+        self._watched = watched
+        self.socket = _monitor(context, watched)
+
+    def __len__(self) -> int:
+        return len(self._by_fd)
+
+    def read(self) -> bool:
+        """Take in what the monitor reports; False if there may be more."""
+        for _ in range(REPORTS):
+            try:
+                report = self.socket.recv(_NOBLOCK)
+            except zmq.Again:
+                return True
+            self.socket.recv(_NOBLOCK)  # the endpoint, which we know
+            event, fd = _REPORT.unpack(report)
+            if event == zmq.EVENT_ACCEPTED:
+                self._accepted(fd)
+            else:
+                self._ended(fd)
+        return False
+
+    def meet(self, peer: bytes, key: str, fd: int) -> Connection:
+        """The connection of a peer that is not among `known`.
+
+        One whose connection has ended already is at once `gone`, and is not listed:
+        what it said still counts.
+        """
+        self.read()
+        connection = self._by_fd.get(fd)
+        if connection is None or _is_older(peer, connection.peer):
+            self.gone.append(peer)
+            connection = Connection(fd)
+        else:
+            if connection.peer:  # it has left, and this one has its descriptor
+                self._forget(connection)
+            self.known[peer] = connection
+        connection.peer, connection.key = peer, key
+        return connection
+
+    def reject(self, fd: int, reason: str) -> None:
+        """Cut the connection that uses this descriptor now."""
+        self.read()
+        connection = self._by_fd.get(fd)
+        if connection is not None:
+            self._doom(connection, reason)
+
+    def doom_peer(self, peer: bytes, reason: str) -> None:
+        """Cut its connection at the next tick: what was said just now can leave."""
+        connection = self.known.get(peer)
+        if connection is not None:
+            self._doom(connection, reason)
+
+    def doom_key(self, key: str, reason: str) -> None:
+        """The same for all connections of a key; they are not `known` any more."""
+        for connection in [c for c in self.known.values() if c.key == key]:
+            self._doom(connection, reason)
+            del self.known[connection.peer]
+
+    def wait(self, mono: float) -> float | None:
+        """Seconds to the next tick; None while nobody is connected."""
+        return max(0.0, self._next - mono) if self._by_fd else None
+
+    def tick(self, mono: float) -> None:
+        """Cut the doomed and look for endless messages, if it is time."""
+        if mono < self._next:
+            return
+        self._next = mono + TICK_S
+        doomed, self._doomed = self._doomed, {}
+        for connection, reason in doomed.items():
+            self._cut(connection, reason)
+        for connection in self._next_ones():
+            self._look(connection)
+
+    def close(self) -> None:
+        self._watched.disable_monitor()
+        self.socket.close(linger=0)
+        os.close(self._hand)
+        os.close(self._null)
+
+    def _accepted(self, fd: int) -> None:
+        connection = self._by_fd[fd] = Connection(fd)
+        if len(self._by_fd) > self._most:
+            self._doom(connection, "too many connections")
+
+    def _ended(self, fd: int) -> None:
+        connection = self._by_fd.pop(fd, None)
+        if connection is not None and connection.peer:
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        if self.known.get(connection.peer) is connection:
+            del self.known[connection.peer]
+        self.gone.append(connection.peer)
+
+    def _doom(self, connection: Connection, reason: str) -> None:
+        self._doomed.setdefault(connection, reason)
+
+    def _next_ones(self) -> Iterable[Connection]:
+        """The next few in turn; all of them when memory has grown."""
+        memory = _resident()
+        if memory > self._memory + GROWTH:
+            self._memory = memory
+            return list(self._by_fd.values())
+        self._memory = min(self._memory, memory)
+        if not self._round:
+            self._round = list(self._by_fd.values())
+        looks, self._round = self._round[-LOOKS:], self._round[:-LOOKS]
+        return looks
+
+    def _look(self, connection: Connection) -> None:
+        received = _received(connection.fd)
+        if connection.messages != connection.seen or received < connection.mark:
+            connection.seen, connection.mark = connection.messages, received
+        elif received - connection.mark > self._unread:
+            unread = received - connection.mark
+            self._cut(connection, f"{unread} bytes and no end of the message")
+
+    def _cut(self, connection: Connection, reason: str) -> None:
+        with contextlib.suppress(OSError):  # closed already, which is what we want
+            os.dup2(connection.fd, self._hand, inheritable=False)
+            if self.read() and self._by_fd.get(connection.fd) is connection:
+                _log.info("cut a connection: %s (key %.8s)", reason, connection.key)
+                _shut_down(self._hand)
+        os.dup2(self._null, self._hand, inheritable=False)
+
+
+def _is_older(peer: bytes, other: bytes) -> bool:
+    """Whether `peer` was connected before `other`: libzmq numbers them (modulo 2^32),
+    and of two that came over one descriptor the older one is gone."""
+    if not other:
+        return False
+    difference = int.from_bytes(peer[1:]) - int.from_bytes(other[1:])
+    return difference % 2**32 >= 2**31
+
+
+def _monitor(
+    context: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes]
+) -> zmq.Socket[bytes]:
+    """The reports of a socket. No ACCEPT_FAILED: without descriptors left libzmq
+    makes hundreds of thousands of it in a second (R11). No bound on the queue:
+    libzmq's only I/O thread would wait for us."""
+    address = f"inproc://watch-{watched.FD}"
+    watched.monitor(address, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+    reports = context.socket(zmq.PAIR)
+    reports.linger = 0
+    reports.rcvhwm = 0
+    reports.connect(address)
+    return reports
+
+
+def _received(fd: int) -> int:
+    """Bytes that ever came over a TCP connection; 0 if it is none any more."""
+    try:
+        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    except OSError:
+        return 0
+    try:
+        info = peer.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED.size
+        )
+        return int(_BYTES_RECEIVED.unpack(info)[0])
+    except (OSError, struct.error):
+        return 0
+    finally:
+        peer.detach()  # it is libzmq's to close
+
+
+def _shut_down(fd: int) -> None:
+    peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        peer.shutdown(socket.SHUT_RDWR)
+    finally:
+        peer.detach()
+
+
+def _resident() -> int:
+    """Bytes of memory in use."""
+    with open("/proc/self/statm", "rb", buffering=0) as statm:  # noqa: PTH123
+        return int(statm.read(128).split()[1]) * _PAGE

@@ -1,0 +1,159 @@
+"""The real `ipcbus`, run as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ipcbus.networks import BrokerInfo
+
+RUN_S = 30.0
+"""Seconds that any command may take here; far more than it does."""
+
+COMMAND = (sys.executable, "-m", "ipcbus")
+ROOT = Path(__file__).parents[3]
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on its stdout."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(home: Path) -> Run:
+    """Run a command line to its end: `run("send", "bob", "hi", agent="alice")`."""
+
+    def run(
+        *args: str,
+        agent: str | None = None,
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        who = {"IPCBUS_AGENT": agent} if agent else {}
+        done = subprocess.run(
+            [*COMMAND, *args],
+            input=stdin,
+            capture_output=True,
+            timeout=RUN_S,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **who, **(env or {})},
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def call(run: Run) -> Callable[..., Any]:
+    """Run a command with --json that has to succeed; its document."""
+
+    def call(*args: str, **options: Any) -> Any:
+        done = run(*args, "--json", **options)
+        assert done.code == 0, done
+        return done.json
+
+    return call
+
+
+class Running:
+    """A command that goes on, and what it says meanwhile."""
+
+    def __init__(self, args: Sequence[str], env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, **env},
+        )
+        self._read = b""
+
+    def line(self) -> str:
+        """Its next line of stdout."""
+        assert self.process.stdout is not None
+        fd, deadline = self.process.stdout.fileno(), time.monotonic() + RUN_S
+        while b"\n" not in self._read:
+            ready, _, _ = select.select([fd], [], [], deadline - time.monotonic())
+            assert ready, f"no line within {RUN_S} s"
+            piece = os.read(fd, 65536)
+            assert piece, f"it ended: {self.end()}"
+            self._read += piece
+        line, _, self._read = self._read.partition(b"\n")
+        return line.decode()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> Done:
+        """Wait for its end."""
+        out, err = self.process.communicate(timeout=RUN_S)
+        text = (self._read + out).decode()
+        return Done(self.process.returncode, text, err.decode())
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def begin(home: Path) -> Iterator[Callable[..., Running]]:
+    """Start a command that goes on; it is ended with the test."""
+    begun: list[Running] = []
+
+    def begin(*args: str, agent: str | None = None) -> Running:
+        begun.append(Running(args, {"IPCBUS_AGENT": agent} if agent else {}))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.close()
+
+
+@pytest.fixture
+def bob(broker: BrokerInfo, run: Run) -> str:
+    """A recipient, in a network that a real broker serves."""
+    assert run("register", "bob").code == 0
+    return "bob"
+
+
+def read(run: Run, agent: str = "bob", *args: str) -> list[dict[str, Any]]:
+    """The messages that `check` prints for `agent`."""
+    done = run("check", *args, "--json", agent=agent)
+    assert done.code in (0, 3), done
+    messages: list[dict[str, Any]] = done.json["messages"]
+    return messages
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for `condition`, which starts a process each time it is asked."""
+    deadline = time.monotonic() + RUN_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+
+
+Call = Callable[..., Any]
+Begin = Callable[..., Running]

@@ -1,0 +1,40 @@
+"""An attachment's name is a peer's word: it names a file here, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ipcbus.doors.cli.show import _free, file_name
+
+pytestmark = pytest.mark.security
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("my report (2).pdf", "my report _2_.pdf"),
+        ("../../.ssh/authorized_keys", "authorized_keys"),
+        ("/etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        (".bashrc", "bashrc"),
+        ("..", "attachment"),
+        ("", "attachment"),
+        ("-rf", "rf"),
+        ("a\x1b[2Jb\n", "a__2Jb_"),
+        ("$(reboot)`x`;*", "__reboot__x___"),
+        ("Grüße.txt", "Grüße.txt"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_a_name_becomes_a_harmless_file_name(name: str, saved: str) -> None:
+    assert file_name(name) == saved
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.log").touch()
+    (tmp_path / "a-1.log").symlink_to("nowhere")
+
+    assert _free(tmp_path, "a.log") == tmp_path / "a-2.log"

@@ -1,0 +1,159 @@
+"""The demo proves what it says, and would say so if it did not hold."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ipcbus.doors.demo import SCENES, Story
+
+ROOT = Path(__file__).parents[2]
+
+BOUND_S = 60.0
+
+
+class Played(NamedTuple):
+    """How a demo ended, and what it said."""
+
+    code: int
+    out: str
+    seconds: float
+
+    def held(self) -> dict[str, bool]:
+        """Each claim of the list at the end."""
+        found = re.findall(r"^  (yes|NO ) {2}(.*?): ", self.out, re.MULTILINE)
+        return {claim: mark == "yes" for mark, claim in found}
+
+    def did_not_hold(self) -> list[str]:
+        return [claim for claim, held in self.held().items() if not held]
+
+
+def play(folder: Path, *sabotage: str) -> Played:
+    """Run the demo in a process of its own, after some lines that spoil it."""
+    lines = ["import sys", "from ipcbus.doors import demo", *sabotage]
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, "sys.exit(demo.main())"])],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=BOUND_S,
+        check=False,
+    )
+    left = [path.name for path in folder.iterdir()]
+    assert not left, f"the demo left {left} behind"
+    seconds = time.monotonic() - began
+    return Played(done.returncode, done.stdout.decode(), seconds)
+
+
+def test_it_proves_all_that_it_claims(tmp_path: Path) -> None:
+    played = play(tmp_path)
+
+    assert played.code == 0, played.out
+    assert played.seconds < BOUND_S
+    assert set(played.held().values()) == {True}
+    assert set(played.held()) == {
+        "a key of one network opens no other",
+        "nobody of dev is seen in prod",
+        "an unknown name is refused",
+        "mail waits for a name that registers later",
+        "a reply finds its question",
+        "a broadcast reaches all but its sender",
+        "a client took the network over",
+        "no message was lost",
+        "none was stored twice",
+        "order was kept",
+        "what was accepted is what ended and what waits",
+        "nothing is left behind",
+    }
+    assert "\x1b" not in played.out, "colour is for terminals"
+    assert "kill -9" in played.out
+    assert _alive(played.out) == []
+
+
+def _alive(out: str) -> list[str]:
+    """Brokers of the transcript that still run."""
+    pids = re.findall(r"\(pid (\d+)\)", out)
+    assert len(pids) == 2
+    return [pid for pid in pids if _is_broker(Path("/proc") / pid / "cmdline")]
+
+
+def _is_broker(cmdline: Path) -> bool:
+    return cmdline.exists() and b"ipcbus" in cmdline.read_bytes()
+
+
+SABOTAGE = {
+    "a lost message": (
+        "demo.WAIT_S = 5.0\n"
+        "take = demo.take\n"
+        "demo.take = lambda one: [] if one.body == '1234' else take(one)",
+        ["no message was lost"],
+    ),
+    "a message stored twice": (
+        "take = demo.take\n"
+        "demo.take = lambda one: take(one) * (2 if one.body == '1234' else 1)",
+        ["none was stored twice"],
+    ),
+    "two messages that changed places": (
+        "take, swap = demo.take, {'1233': '1234', '1234': '1233'}\n"
+        "demo.take = lambda one: [demo.Read(int(swap.get(one.body, one.body)), 1)]",
+        ["order was kept"],
+    ),
+    "a door that lets everybody in": (
+        # What knocks at prod is sent to dev, whose key it has.
+        "find = demo.networks.find\n"
+        "demo.networks.find = lambda name: find('dev' if name == 'prod' else name)",
+        ["a key of one network opens no other", "nobody of dev is seen in prod"],
+    ),
+    "a scene that breaks off": (
+        "def broken(story, cast):\n"
+        "    raise demo.IpcbusError(reason='it broke')\n"
+        "demo.main.__defaults__ = ((broken,), None)",
+        ["the demo ran to its end"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_it_fails_when_something_does_not_hold(name: str, tmp_path: Path) -> None:
+    sabotage, claims = SABOTAGE[name]
+    played = play(tmp_path, sabotage)
+
+    assert played.code == 1, played.out
+    assert played.did_not_hold() == claims, played.out
+    assert "THIS DID NOT HOLD" in played.out
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_it_has_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal, pipe = Terminal(), io.StringIO()
+    for out in (terminal, pipe):
+        story = Story(out)
+        story.prove("it holds", held=True, counts="1 of 1")
+        assert story.close() == 0
+    assert "\x1b[32myes\x1b[0m" in terminal.getvalue()
+    assert "\x1b" not in pipe.getvalue()
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Story(plain).title("hello")
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_a_demo_that_proved_nothing_has_failed() -> None:
+    assert SCENES
+    assert Story(io.StringIO()).close() == 1

@@ -1,0 +1,223 @@
+"""Both stores, driven by the same random operations, give the same answers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ipcbus.store.base import ID_MS, Entry, Key, Mailbox, Row, Store
+from ipcbus.store.memory import MemoryStore
+from ipcbus.store.sqlite import SqliteStore
+
+AGENTS = st.integers(1, 3)
+SEQS = st.integers(1, 40)
+KEYS = st.builds(Key, AGENTS, st.integers(4, 5), SEQS)
+TIMES = st.integers(0, 5)
+WORDS = st.sampled_from(["red", "green", "greenish", "blue"])
+SHAS = st.sampled_from(["aa", "bb"])
+IDS = st.integers(1, 30).map(str)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> tuple[Row, list[Entry]]:
+    mailboxes = draw(st.lists(AGENTS, unique=True, max_size=3))
+    message = Row(
+        0,
+        draw(IDS),
+        draw(AGENTS),
+        mailboxes[0] if len(mailboxes) == 1 else 0,
+        0,
+        draw(st.sampled_from([None, "t"])),
+        draw(st.sampled_from([None, "1", "2"])),
+        b"h",
+        " ".join(draw(st.lists(WORDS, max_size=3))).encode(),
+    )
+    rank = draw(st.integers(4, 5))
+    shared = int(len(mailboxes) > 1)
+    due, expires = draw(TIMES), draw(TIMES)
+    return message, [Entry(m, rank, 0, 0, due, expires, shared, 9) for m in mailboxes]
+
+
+class SameAnswers(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.memory = MemoryStore()
+        self.sqlite = self._sqlite()
+        self.seq = 0
+        self.in_turn = False
+        assert self.memory.open() == self.sqlite.open()
+
+    def _sqlite(self) -> SqliteStore:
+        return SqliteStore(self.folder / "bus.db", network="test", ballast=None)
+
+    def both(self, call: Callable[[Store], Any]) -> Any:
+        mine, theirs = call(self.memory), call(self.sqlite)
+        assert mine == theirs
+        return mine
+
+    @invariant()
+    def a_turn_is_open(self) -> None:
+        if not self.in_turn:
+            self.both(lambda s: s.begin())
+            self.in_turn = True
+
+    # --- turns ---------------------------------------------------------------
+
+    @rule()
+    def commit(self) -> None:
+        self.both(lambda s: s.commit())
+        self.in_turn = False
+
+    @rule()
+    def roll_back(self) -> None:
+        self.both(lambda s: s.rollback())
+        self.in_turn = False
+
+    @rule()
+    def restart(self) -> None:
+        self.both(lambda s: s.close())
+        self.sqlite = self._sqlite()
+        self.both(lambda s: s.open())
+        self.in_turn = False
+
+    # --- changes -------------------------------------------------------------
+
+    @precondition(lambda self: self.in_turn)
+    @rule(new=st.lists(messages(), min_size=1, max_size=4))
+    def add(self, new: list[tuple[Row, list[Entry]]]) -> None:
+        rows, entries = [], []
+        for message, places in new:
+            self.seq += 1
+            rows.append(message._replace(seq=self.seq, accepted_at=self.seq))
+            entries += [place._replace(seq=self.seq) for place in places]
+        self.both(lambda s: s.mail.add(rows, entries))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(keys=st.lists(KEYS, max_size=8), keep=st.booleans())
+    def remove(self, keys: list[Key], keep: bool) -> None:
+        self.both(lambda s: s.mail.remove(keys, keep=keep))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(first=KEYS, count=st.integers(1, 9), value=TIMES, what=st.integers(0, 3))
+    def change_a_run(self, first: Key, count: int, value: int, what: int) -> None:
+        keys = [first._replace(seq=first.seq + more) for more in range(count)]
+        changes = [(value, *key) for key in keys]
+        if what == 0:
+            self.both(lambda s: s.mail.set_attempts(changes))
+        elif what == 1:
+            self.both(lambda s: s.mail.set_due(changes))
+        elif what == 2:
+            self.both(lambda s: s.mail.set_expires(changes))
+        else:
+            self.both(lambda s: s.mail.remove(keys, keep=bool(value)))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(key=KEYS, what=st.integers(0, 3))
+    def bury_or_exhume(self, key: Key, what: int) -> None:
+        if what <= 1:
+            self.both(lambda s: s.mail.bury(key, "code", "reason", 7))
+        elif what == 2:
+            self.both(lambda s: s.mail.exhume(key))
+        else:
+            self.both(lambda s: s.mail.drop_dead(key, keep=False))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(mailbox=AGENTS, messages=TIMES)
+    def put_totals(self, mailbox: int, messages: int) -> None:
+        self.both(lambda s: s.mail.put_totals([Mailbox(mailbox, messages, messages)]))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(sha=SHAS, owner=AGENTS, data=st.binary(max_size=5), seq=SEQS)
+    def upload(self, sha: str, owner: int, data: bytes, seq: int) -> None:
+        self.both(lambda s: s.blobs.begin(sha, 9, owner, self.seq))
+        self.both(lambda s: s.blobs.append(sha, data))
+        if seq <= self.seq:
+            there = any(f.seq == seq for f in self._history(None, None))
+            self.both(lambda s: s.blobs.link(seq, sha) if there else None)
+
+    @precondition(lambda self: self.in_turn)
+    @rule(now=st.integers(0, 50), history=st.sampled_from([0, 10, ID_MS]))
+    def keep_house(self, now: int, history: int) -> None:
+        for at in (now, now + ID_MS, now + 2 * ID_MS)[: 1 + now % 3]:
+            for store in (self.memory, self.sqlite):
+                while store.archive.maintain(at, history, 7):
+                    pass
+
+    # --- questions -----------------------------------------------------------
+
+    @rule(mailbox=AGENTS, after=st.tuples(st.integers(0, 5), SEQS), most=SEQS)
+    def ask_for_pages(self, mailbox: int, after: tuple[int, int], most: int) -> None:
+        self.both(lambda s: s.mail.page(mailbox, after, 5, most))
+        self.both(lambda s: s.mail.page(mailbox, (0, 0), 100, 1 << 30))
+        self.both(lambda s: s.mail.find_reply(mailbox, "1"))
+
+    @rule(seq=SEQS, id_=IDS, agent=AGENTS)
+    def ask_for_a_message(self, seq: int, id_: str, agent: int) -> None:
+        self.both(lambda s: s.mail.find(id_))
+        self.both(lambda s: s.mail.entries_of(seq))
+        self.both(lambda s: s.archive.state(seq, agent))
+        self.both(lambda s: s.archive.state(seq, None))
+
+    @rule(now=TIMES, limit=st.integers(1, 5))
+    def ask_for_deadlines(self, now: int, limit: int) -> None:
+        self.both(lambda s: s.mail.due(now, limit))
+        self.both(lambda s: s.mail.expired(now, limit))
+        self.both(lambda s: s.mail.next_deadline())
+
+    @rule(mailbox=AGENTS, id_=IDS, after=SEQS, limit=st.integers(1, 4))
+    def ask_for_the_dead(self, mailbox: int, id_: str, after: int, limit: int) -> None:
+        for whose in (None, mailbox):
+            self.both(lambda s, w=whose: s.mail.dead(w, after, limit))  # type: ignore[misc]
+            self.both(lambda s, w=whose: s.mail.find_dead(w, id_))  # type: ignore[misc]
+
+    @rule(sha=SHAS, agent=AGENTS, at=TIMES)
+    def ask_for_attachments(self, sha: str, agent: int, at: int) -> None:
+        if self.both(lambda s: s.blobs.get(sha)):
+            self.both(lambda s: s.blobs.read(sha, at, 3))
+        self.both(lambda s: s.blobs.readable(sha, agent))
+
+    def _history(self, agent: int | None, other: int | None) -> Any:
+        return self.both(
+            lambda s: s.archive.history(
+                agent, limit=100, before=None, other=other, thread=None
+            )
+        )
+
+    @rule(agent=AGENTS, other=AGENTS, before=SEQS, limit=st.integers(1, 5))
+    def ask_for_history(self, agent: int, other: int, before: int, limit: int) -> None:
+        self._history(None, None)
+        self._history(agent, other)
+        self.both(
+            lambda s: s.archive.history(
+                agent, limit=limit, before=before, other=None, thread="t"
+            )
+        )
+
+    @precondition(lambda self: self.in_turn)
+    @rule(
+        word=WORDS, agent=st.one_of(st.none(), AGENTS), star=st.sampled_from(["", "*"])
+    )
+    def search(self, word: str, agent: int | None, star: str) -> None:
+        self.both(lambda s: s.archive.search(agent, word + star, limit=50, before=None))
+
+    def teardown(self) -> None:
+        self.memory.close()
+        self.sqlite.close()
+        shutil.rmtree(self.folder)
+
+
+TestSameAnswers = SameAnswers.TestCase
+TestSameAnswers.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
