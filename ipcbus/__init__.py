@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ipcbus.version import __version__
 
 if TYPE_CHECKING:
-    from ipcbus import errors, testing
+    import ipcbus.errors as errors
+    import ipcbus.testing as testing
     from ipcbus.client.aio import AsyncClient, connect_async
     from ipcbus.client.connect import connect
     from ipcbus.client.invitations import invite, join_network

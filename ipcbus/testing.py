@@ -123,7 +123,8 @@ class MemoryBroker:
     def settle_down(self, most: int = 10_000) -> None:
         """Let everything through, in turn, until nobody has anything to say."""
         for _ in range(most):
-            if not any([link.step() for link in self.links]):
+            busy = [link.step() for link in self.links]
+            if not any(busy):
                 return
         raise AssertionError(f"still talking after {most} rounds")
 

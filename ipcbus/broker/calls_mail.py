@@ -287,7 +287,7 @@ def blob_read(desk: Desk, turn: Turn, session: Session, sha: str, offset: int) -
 
 def status(desk: Desk, turn: Turn, session: Session) -> Any:
     """An operator sees all mailboxes; an agent the totals and its own."""
-    boxes = sorted(desk.boxes, key=lambda box: -box.messages)
+    boxes = sorted(desk.boxes.values(), key=lambda box: -box.messages)
     if session.role is not Role.OPERATOR:
         boxes = [box for box in boxes if box.number == session.agent]
     mailboxes = {

@@ -23,19 +23,14 @@ from ipcbus.store.base import Entry, Key, Mail, Waiting
 from ipcbus.store.base import Mailbox as Total
 
 
-class Mailboxes:
-    """All mailboxes that were used since the start; the others are totals."""
+class Mailboxes(dict[int, Mailbox]):
+    """All mailboxes by number; one that never held anything is made when asked for."""
 
     def __init__(self, totals: list[Total]) -> None:
-        self._boxes = {t.mailbox: Mailbox(*t) for t in totals}
+        super().__init__((total.mailbox, Mailbox(*total)) for total in totals)
 
-    def __iter__(self) -> Iterator[Mailbox]:
-        return iter(self._boxes.values())
-
-    def __getitem__(self, number: int) -> Mailbox:
-        box = self._boxes.get(number)
-        if box is None:
-            box = self._boxes[number] = Mailbox(number)
+    def __missing__(self, number: int) -> Mailbox:
+        box = self[number] = Mailbox(number)
         return box
 
 
@@ -60,42 +55,42 @@ class Delivery:
 
     # --- a message arrives -------------------------------------------------
 
-    def reserve(self, number: int, reply_to: str | None, size: int) -> Session | None:
+    def reserve(self, box: Mailbox, reply_to: str | None, size: int) -> Session | None:
         """The session that gets a new message at once, its credit taken; or None.
 
         With it the message is stored as leased already, and nobody reads it back.
         `arrive` or `cancel` must follow.
         """
-        box = self._boxes[number]
-        box.count(1, size)
-        session = self._sessions.awaiting(number, reply_to)
+        box.messages += 1
+        box.bytes += size
+        session = None
+        if reply_to is not None:
+            session = self._sessions.awaiting(box.number, reply_to)
         if session is None and box.drained():
-            session = self._sessions.taker(number, size)
+            session = self._sessions.taker(box.number, size)
         if session is None:
             box.arriving += 1
         else:
             session.take(size)
         return session
 
-    def cancel(self, entry: Entry, session: Session | None) -> None:
+    def cancel(self, box: Mailbox, size: int, session: Session | None) -> None:
         """The message of a `reserve` was not stored."""
-        box = self._boxes[entry.mailbox]
-        box.count(-1, -entry.size)
+        box.count(-1, -size)
         if session is None:
             box.arriving -= 1
         else:
-            session.give_back(entry.size)
+            session.give_back(size)
 
     def arrive(
         self,
         turn: Turn,
+        box: Mailbox,
         waiting: Waiting,
         session: Session | None,
         reply_to: str | None,
     ) -> None:
         """A new entry is in the store; `session` is what `reserve` said of it."""
-        entry = waiting.entry
-        box = self._boxes[entry.mailbox]
         turn.touched.add(box.number)
         if session is not None:
             self._grant(turn, box, waiting, session)
@@ -105,7 +100,7 @@ class Delivery:
         box.arriving -= 1
         if any(mate.credit for mate in self._sessions.of_agent(box.number)):
             box.push(waiting)
-        elif box.horizon > (entry.rank, entry.seq):
+        elif box.horizon > waiting.entry[1:3]:
             box.forget()
 
     # --- what waits is handed out ------------------------------------------
@@ -184,15 +179,19 @@ class Delivery:
         """Returns those that were stale."""
         done: list[Key] = []
         stale = []
+        size = 0
         for seq, attempt in receipts:
-            lease = self._held(turn, box, seq, attempt)
-            if lease is None:
-                stale.append(seq)
-                continue
+            lease = box.leases.get(seq)
+            if lease is None or lease.attempt != attempt:
+                lease = self._held(turn, box, seq, attempt)
+                if lease is None:
+                    stale.append(seq)
+                    continue
             box.unlease(seq)
-            box.count(-1, -lease.size)
+            size += lease.size
             done.append(Key(box.number, lease.rank, seq))
         if done:
+            box.count(-len(done), -size)
             self._mail.remove(done, keep=self._settings.history_ms > 0)
             turn.counted["acked"] += len(done)
             turn.touched.add(box.number)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ipcbus.broker.delivery import Mailboxes
 from ipcbus.broker.directory import Directory
+from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import BoundExceeded, UnknownRecipient
@@ -14,13 +15,15 @@ from ipcbus.protocol import address
 from ipcbus.protocol.address import Kind
 from ipcbus.protocol.messages import ACCEPTED, FLAG_FUTURE, FORWARDED, FUTURE, Draft
 
+_NOBODY_YET = "; to have the message wait for that name, send it with future"
+
 parse_cached = lru_cache(maxsize=4096)(address.parse)
 
 
 class Route(NamedTuple):
     """Where a message goes: mailboxes, and what the sender is told."""
 
-    mailboxes: list[int]
+    boxes: list[Mailbox]
     state: str
     facts: dict[str, Any]
 
@@ -54,7 +57,8 @@ class Routing:
             raise UnknownRecipient(
                 name=draft.to, network=self._network, hint=": nobody is there", near=[]
             )
-        return Route(others, ACCEPTED, {"recipients": len(others)})
+        boxes = [self._boxes[number] for number in others]
+        return Route(boxes, ACCEPTED, {"recipients": len(boxes)})
 
     def _route_to_agent(self, turn: Turn, to: address.Address, draft: Draft) -> Route:
         if to.network is not None and address.fold(to.network) != address.fold(
@@ -68,10 +72,11 @@ class Routing:
             )
         found = self._directory.named(to.name)
         if found is not None and found.registered:
-            return Route([found.number], ACCEPTED, {})
+            return Route([self._boxes[found.number]], ACCEPTED, {})
         forwarded = self._directory.forwarded(to.name, turn.now.wall)
         if forwarded is not None:
-            return Route([forwarded.number], FORWARDED, {"to": forwarded.name})
+            box = self._boxes[forwarded.number]
+            return Route([box], FORWARDED, {"to": forwarded.name})
         if draft.flags & FLAG_FUTURE:
             return self._route_to_future(turn, to.name)
         near = self._directory.near(to.name)
@@ -79,16 +84,15 @@ class Routing:
             name=to.name,
             network=self._network,
             near=near,
-            hint=f"; near names: {', '.join(near)}"
-            if near
-            else "; to let the "
-            "message wait until somebody takes that name, send it with future",
+            hint=f"; near names: {', '.join(near)}" if near else _NOBODY_YET,
         )
 
     def _route_to_future(self, turn: Turn, name: str) -> Route:
         expected = self._directory.expect(name, turn.now.wall)
-        waiting = self._boxes[expected.number].messages
+        box = self._boxes[expected.number]
         limit = self._settings.future_messages
-        if waiting >= limit:
-            raise BoundExceeded(bound="future_messages", value=waiting + 1, limit=limit)
-        return Route([expected.number], FUTURE, {})
+        if box.messages >= limit:
+            raise BoundExceeded(
+                bound="future_messages", value=box.messages + 1, limit=limit
+            )
+        return Route([box], FUTURE, {})

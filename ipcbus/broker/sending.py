@@ -13,6 +13,7 @@ from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.delivery import Delivery, Mailboxes
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import CODES, Ends
+from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.rates import Rates
 from ipcbus.broker.routing import Route, Routing
 from ipcbus.broker.sessions import Session
@@ -43,7 +44,7 @@ from ipcbus.protocol.messages import (
     Send,
 )
 from ipcbus.protocol.pieces import pack_header, pack_meta
-from ipcbus.store.base import Entry, Row, Store, Waiting, fingerprint
+from ipcbus.store.base import Agent, Entry, Row, Store, Waiting, fingerprint
 
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
@@ -56,15 +57,17 @@ OWN_IDS = f"{BROKER_NAME}-"
 class Plan(NamedTuple):
     """A message to be stored, and its place in its batch.
 
-    `takers[i]` gets `entries[i]` at once; `full` mailboxes are left out.
+    `entries[i]` goes to `boxes[i]`, and `takers[i]` gets it at once; the `full` ones
+    are left out.
     """
 
     position: int
     header: Header
     row: Row
+    boxes: list[Mailbox]
     entries: list[Entry]
     takers: list[Session | None]
-    full: list[int]
+    full: list[Mailbox]
 
 
 class Sending:
@@ -98,21 +101,27 @@ class Sending:
     # --- from clients ------------------------------------------------------
 
     def send(self, turn: Turn, session: Session, send: Send) -> None:
+        agent = self._directory.agent(session.agent)
         room = self._store.room()
         exceptions: list[list[Any]] = []
         plans: list[Plan] = []
-        for index, (draft, body) in enumerate(
-            zip(send.drafts, send.bodies, strict=True)
-        ):
+        routes: dict[str, Route] = {}
+        for position, draft in enumerate(send.drafts):
+            body = send.bodies[position]
+            room -= len(body) + len(draft.meta or b"") + OVERHEAD
             try:
-                room -= len(body) + len(draft.meta or b"") + OVERHEAD
-                plan, route = self._plan(turn, session, index, draft, body, room)
+                self._check(turn, agent, draft, body, room)
+                route = routes.get(draft.to)
+                if route is None:
+                    route = self._routing.find(turn, agent.number, draft)
+                    if route.state == ACCEPTED:
+                        routes[draft.to] = route  # nothing changes it in this turn
+                plans.append(self._plan(turn, position, agent, draft, body, route))
             except IpcbusError as error:
-                exceptions.append([index, *error.to_wire()])
+                exceptions.append([position, *error.to_wire()])
                 continue
-            plans.append(plan)
             if route.state != ACCEPTED or route.facts:
-                exceptions.append([index, route.state, route.facts])
+                exceptions.append([position, route.state, route.facts])
         turn.counted["refused"] += len(send.drafts) - len(plans)
         known = self._store_all(turn, plans)
         if known:
@@ -123,17 +132,10 @@ class Sending:
             turn.counted["duplicates"] += len(known)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
-    def _plan(
-        self,
-        turn: Turn,
-        session: Session,
-        index: int,
-        draft: Draft,
-        body: bytes,
-        room: int,
-    ) -> tuple[Plan, Route]:
-        """Raises what the sender will be told."""
-        agent = self._directory.agent(session.agent)
+    def _check(
+        self, turn: Turn, agent: Agent, draft: Draft, body: bytes, room: int
+    ) -> None:
+        """What does not depend on the recipient. Raises what the sender is told."""
         if draft.flags & ~FLAG_FUTURE:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
         if draft.id.startswith(OWN_IDS):
@@ -145,19 +147,28 @@ class Sending:
         if room <= 0:
             raise StoreFull(network=self._network)
         if draft.attachments:
-            self._blobs.check(session.agent, draft.attachments)
-        route = self._routing.find(turn, session.agent, draft)
+            self._blobs.check(agent.number, draft.attachments)
+
+    def _plan(
+        self,
+        turn: Turn,
+        position: int,
+        agent: Agent,
+        draft: Draft,
+        body: bytes,
+        route: Route,
+    ) -> Plan:
         wall = turn.now.wall
         header = _header(draft, agent.name, wall)
         expires = header.expires_at or 0
         if route.state == FUTURE:
             latest = wall + self._settings.future_ms
             expires = min(expires or latest, latest)
-        return self._entries(index, session.agent, header, body, route, expires), route
+        return self._entries(position, agent.number, header, body, route, expires)
 
     def _entries(
         self,
-        index: int,
+        position: int,
         sender: int,
         header: Header,
         body: bytes,
@@ -172,42 +183,49 @@ class Sending:
         """
         packed = pack_header(header)
         size = len(packed) + len(body)
-        full = [n for n in route.mailboxes if sender and self._is_full(n, size)]
-        if full and len(route.mailboxes) == 1:
-            raise self._full(full[0], size)
+        boxes, full = (
+            self._with_room(route.boxes, size) if sender else (route.boxes, [])
+        )
         self.last_seq += 1
         seq, rank = self.last_seq, PRIORITIES - 1 - header.priority
-        shared = 1 if len(route.mailboxes) > 1 else 0
-        entries, takers = [], []
-        for number in route.mailboxes:
-            if number in full:
-                continue
-            taker = self._delivery.reserve(number, header.reply_to, size)
-            attempt = 1 if taker else 0
-            entries.append(Entry(number, rank, seq, attempt, 0, expires, shared, size))
-            takers.append(taker)
+        shared = 1 if len(route.boxes) > 1 else 0
+        reserve = self._delivery.reserve
+        takers = [reserve(box, header.reply_to, size) for box in boxes]
+        entries = [
+            Entry(box.number, rank, seq, 1 if taker else 0, 0, expires, shared, size)
+            for box, taker in zip(boxes, takers, strict=True)
+        ]
         row = Row(
             seq,
             header.id,
             sender,
-            0 if shared else route.mailboxes[0],
+            0 if shared else boxes[0].number,
             header.accepted_at,
             header.thread,
             header.reply_to,
             packed,
             body,
         )
-        return Plan(index, header, row, entries, takers, full)
+        return Plan(position, header, row, boxes, entries, takers, full)
 
-    def _is_full(self, number: int, size: int) -> bool:
-        box = self._boxes[number]
-        return (
-            box.messages >= self._settings.mailbox_messages
-            or box.bytes + size > self._settings.mailbox_bytes
-        )
+    def _with_room(
+        self, boxes: list[Mailbox], size: int
+    ) -> tuple[list[Mailbox], list[Mailbox]]:
+        """The mailboxes that can take a message of `size`, and those that are full."""
+        most, most_bytes = self._settings.mailbox_messages, self._settings.mailbox_bytes
+        full = [
+            box
+            for box in boxes
+            if box.messages >= most or box.bytes + size > most_bytes
+        ]
+        if not full:
+            return boxes, full
+        if len(boxes) == 1:
+            raise self._full(full[0], size)
+        return [box for box in boxes if box not in full], full
 
-    def _full(self, number: int, size: int) -> BoundExceeded:
-        box, name = self._boxes[number], self._directory.name(number)
+    def _full(self, box: Mailbox, size: int) -> BoundExceeded:
+        name = self._directory.name(box.number)
         if box.messages >= self._settings.mailbox_messages:
             return BoundExceeded(
                 bound=f"mailbox_messages of {name}",
@@ -241,20 +259,25 @@ class Sending:
 
     def _arrive(self, turn: Turn, plan: Plan) -> None:
         header, row = plan.header, plan.row
-        for entry, taker in zip(plan.entries, plan.takers, strict=True):
+        arrive = self._delivery.arrive
+        for box, entry, taker in zip(
+            plan.boxes, plan.entries, plan.takers, strict=True
+        ):
             waiting = Waiting(entry, row.header, row.body)
-            self._delivery.arrive(turn, waiting, taker, header.reply_to)
+            arrive(turn, box, waiting, taker, header.reply_to)
             if entry.expires:
                 self._ends.watch(entry.expires)
         turn.counted["accepted"] += len(plan.entries)
         for sha256, *_ in header.attachments or ():
             self._store.blobs.link(row.seq, sha256)
-        for number in plan.full:
-            self._ends.full(turn, header, number)
+        for box in plan.full:
+            self._ends.full(turn, header, box.number)
 
     def _cancel(self, plan: Plan) -> None:
-        for entry, taker in zip(plan.entries, plan.takers, strict=True):
-            self._delivery.cancel(entry, taker)
+        for box, entry, taker in zip(
+            plan.boxes, plan.entries, plan.takers, strict=True
+        ):
+            self._delivery.cancel(box, entry.size, taker)
 
     def _again(self, plan: Plan) -> list[Any]:
         """What the sender of a known id is told: it is the same message, or a clash."""
@@ -314,7 +337,7 @@ class Sending:
             None,
             pack_meta(Meta(data=data)),
         )
-        route = Route(mailboxes, ACCEPTED, {})
+        route = Route([self._boxes[number] for number in mailboxes], ACCEPTED, {})
         plan = self._entries(0, 0, header, text.encode(), route, 0)
         known = self._store_all(turn, [plan])
         assert not known

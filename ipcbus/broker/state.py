@@ -334,7 +334,7 @@ class Broker:
         self._sessions.check_invariants()
         self._directory.check_invariants()
         held: dict[int, int] = {}
-        for box in self._boxes:
+        for box in self._boxes.values():
             box.check_invariants(self._store.mail)
             if box.leases:
                 assert box.number in self._delivery.leased
@@ -347,7 +347,7 @@ class Broker:
             assert session.held == held.get(session.number, 0)
         count = self._counters.get
         ended = sum(count(name, 0) for name in ENDINGS) - count("replayed", 0)
-        waiting = sum(box.messages for box in self._boxes)
+        waiting = sum(box.messages for box in self._boxes.values())
         assert count("accepted", 0) == ended + waiting, (self._counters, waiting)
 
     def _check_pumped(self, box: Box) -> None:

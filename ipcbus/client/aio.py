@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, Self, Unpack, cast
 
 from ipcbus.client import asking
 from ipcbus.client.aio_questions import AsyncQuestions
@@ -25,10 +25,6 @@ from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Receipt
 from ipcbus.client.pending import Pending
 from ipcbus.client.sync import CLOSE_S, SLACK_S, Client
 from ipcbus.errors import IpcbusError, NotPermitted
-
-T = TypeVar("T")
-
-FOREVER_S = 1e9
 
 
 async def connect_async(
@@ -274,6 +270,10 @@ class AsyncClient(AsyncQuestions):
     @property
     def epoch(self) -> int:
         return self._in_a_thread().epoch
+
+    @property
+    def closed(self) -> bool:
+        return self._in_a_thread().closed
 
     @property
     def connected(self) -> bool:

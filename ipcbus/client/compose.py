@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ipcbus.client.message import Outgoing
-from ipcbus.errors import BoundExceeded, InvalidMessage
+from ipcbus.errors import BoundExceeded, InvalidAddress, InvalidMessage
 from ipcbus.protocol import address, fields, limits
 from ipcbus.protocol.messages import FLAG_FUTURE, SENDABLE_KINDS, Draft, Meta
 from ipcbus.protocol.pieces import pack_meta
@@ -96,6 +96,8 @@ def _raw(body: str | bytes) -> bytes:
 
 
 def _learn(to: str) -> None:
+    if not isinstance(to, (str, address.Address)):
+        raise InvalidAddress(address=to, reason="it is no text")
     address.parse(str(to))
     if len(_addresses) >= MOST_ADDRESSES:
         _addresses.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from ipcbus.client.calling import Asked
 from ipcbus.client.engine import Engine
@@ -16,7 +17,7 @@ from ipcbus.errors import (
     StaleFile,
     UsageError,
 )
-from ipcbus.networks import Network, choose
+from ipcbus.networks import choose
 from ipcbus.protocol.limits import MAX_CREDIT
 from ipcbus.transport import keys
 from ipcbus.transport.keys import KeyPair
@@ -77,7 +78,7 @@ def open_engine(
         raise UsageError(reason=f"prefetch must be 1 to {MAX_CREDIT}")
     name = _agent_name(agent)
     where = choose(network)
-    route = Route(where, start=start)
+    route = Route(where, start=start, wait_s=timeout)
     deadline = time.monotonic() + timeout
 
     def opened(pair: KeyPair) -> Engine:
@@ -85,7 +86,7 @@ def open_engine(
         return greeted(engine, deadline, timeout)
 
     if not name:
-        return opened(_operator_key(where)), None
+        return opened(_operator_key(route)), None
     path = where.key_path(name)
     if path.exists():
         pair = keys.load(path)
@@ -95,14 +96,9 @@ def open_engine(
             # A key that was made but not registered: its maker died in between.
             if not where.operator_key.exists():
                 raise
-            _register(route, name, pair, deadline, timeout)
-            return _as_new(opened, pair, deadline), name
-    if not (route.is_local and where.operator_key.exists()):
-        raise NotPermitted(
-            reason=f"there is no key for {name} here; use an invitation: "
-            "ipcbus join-network"
-        )
-    pair = keys.create(path)
+    else:
+        _operator_key(route)  # who does not own the network leaves no key behind
+        pair = keys.create(path)
     _register(route, name, pair, deadline, timeout)
     return _as_new(opened, pair, deadline), name
 
@@ -131,7 +127,16 @@ def _agent_name(agent: str | None) -> str:
     return name
 
 
-def _operator_key(network: Network) -> KeyPair:
+def _operator_key(route: Route) -> KeyPair:
+    """The key of the network's owner, whose files these are. Raises `NotPermitted`."""
+    network = route.network
+    if not route.is_local:
+        raise NotPermitted(
+            reason=f"{network.name} is another machine's, and that key is not here; "
+            "use an invitation: ipcbus join-network"
+        )
+    if not network.operator_key.exists():
+        route.find(0)  # the first broker makes it
     try:
         return keys.load(network.operator_key)
     except StaleFile as error:
@@ -145,10 +150,7 @@ def _register(
     route: Route, name: str, pair: KeyPair, deadline: float, timeout: float
 ) -> None:
     """As the network's owner, give `name` to a key. Raises `NameTaken`."""
-    if not route.network.operator_key.exists():
-        # The first broker makes it; one that has never run has none.
-        route.find(0)
-    operator = Engine(route, _operator_key(route.network), Message)
+    operator = Engine(route, _operator_key(route), Message)
     greeted(operator, deadline, timeout)
     try:
         asked = Asked("register", [name, pair.public])
@@ -158,14 +160,14 @@ def _register(
         operator.close(1.0, keep_leases=False)
 
 
-def _as_new(opened: object, pair: KeyPair, deadline: float) -> Engine:
+def _as_new(
+    opened: Callable[[KeyPair], Engine], pair: KeyPair, deadline: float
+) -> Engine:
     """Connect with a key that the broker has learnt a moment ago."""
-    assert callable(opened)
     until = min(deadline, time.monotonic() + ADMITTED_S)
     while True:
         try:
-            engine: Engine = opened(pair)
-            return engine
+            return opened(pair)
         except NotPermitted:
             if time.monotonic() > until:
                 raise

@@ -72,7 +72,7 @@ class Engine(Loop):
                 reason="a client does not survive a fork; connect in the child"
             )
         if self.failed is not None:
-            raise self.failed
+            raise self.failed.with_traceback(None)
 
     def post(self, command: Callable[..., object], *args: Any) -> None:
         """Have `command(*args)` called by the socket's thread."""
@@ -92,7 +92,7 @@ class Engine(Loop):
             self.last_sending = sending
         self._wake()
         if self.failed is not None:
-            raise self.failed
+            raise self.failed.with_traceback(None)
         return sending
 
     def fresh_id(self) -> str:

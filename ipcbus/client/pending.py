@@ -52,7 +52,8 @@ class Pending(Generic[T]):
         if not self._done and not self.wait(timeout):
             raise TimedOut(what=self.what, seconds=timeout, **self.facts())
         if self._error is not None:
-            raise self._error
+            # The same error may be raised in several threads, and many times.
+            raise self._error.with_traceback(None)
         return self.value()
 
     def error(self) -> IpcbusError | None:

@@ -8,15 +8,17 @@ from ipcbus.transport.dealer import Target
 
 
 class Route:
-    """Finds the broker of `network`; with `start` it may start one on this machine."""
+    """Finds the broker of `network`; with `start` it may start one on this machine,
+    and waits for it up to `wait_s` seconds."""
 
-    def __init__(self, network: Network, *, start: bool) -> None:
+    def __init__(self, network: Network, *, start: bool, wait_s: float = 15.0) -> None:
         saved = network.saved()
         self.network = network
         self._remote: Target | None = None
         if saved.remote is not None:
             self._remote = Target(network.name, saved.remote, saved.server_key)
         self._start = start
+        self._wait_s = wait_s
 
     @property
     def is_local(self) -> bool:
@@ -40,7 +42,7 @@ class Route:
             if self._start:
                 from ipcbus.transport import launch  # 10 ms that most never pay
 
-                info = launch.ensure(network)
+                info = launch.ensure(network, wait_s=self._wait_s)
             elif info is None or not network.is_served():
                 raise NoBroker(
                     network=network.name,

@@ -181,7 +181,7 @@ class Client(Questions):
 
     def __iter__(self) -> Iterator[Message]:
         """Messages as they come, until the client is closed."""
-        take = self._reading().tracker.intake.take
+        take = self._engine.tracker.intake.take
         while not self._engine.is_closed():
             try:
                 found = take(1, time.monotonic()) or self.receive()

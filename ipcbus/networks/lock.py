@@ -56,8 +56,7 @@ def starter(path: Path, network: str, wait_s: float) -> Iterator[None]:
 
     Raises `NoBroker` if another client does not get done within `wait_s`.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(path, flags, 0o600)
+    fd = _open(path, os.O_RDWR | os.O_CREAT)
     try:
         deadline = time.monotonic() + wait_s
         while not _try(fd, fcntl.LOCK_EX):
@@ -73,12 +72,15 @@ def starter(path: Path, network: str, wait_s: float) -> Iterator[None]:
 
 
 def _open_folder(folder: Path) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    return _open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _open(path: Path, flags: int) -> int:
     try:
-        return os.open(folder, flags)
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UnsafeFolder(
-            path=str(folder),
+            path=str(path),
             reason=f"cannot be locked: {error.strerror}",
             mend="see that it is a folder of your own",
         ) from error

@@ -230,7 +230,7 @@ def answer_all(client: Client) -> Callable[[], None]:
 
     def serve() -> None:
         for message in client:
-            message.reply(f"re: {message.body}", timeout=5)
+            message.reply(f"re: {message.raw_body.decode()}", timeout=5)
             message.ack()
 
     thread = threading.Thread(target=serve)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcbus.broker.settings import Settings
+from ipcbus.client.pending import Pending
 from ipcbus.errors import (
     Disconnected,
     NotPermitted,
@@ -458,7 +461,7 @@ def said_and_let_through(link: MemoryLink) -> list[ClientMessage]:
 
 
 def test_when_there_is_no_hope_everybody_is_told(bus: Bus) -> None:
-    waiting = [
+    waiting: list[Pending[Any]] = [
         bus.alice.submit("bob"),
         bus.alice.call("agents"),
         bus.alice.wait_for("q"),

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from ipcbus.doors.demo import SCENES, Story
+from ipcbus.doors.demo.scenes import SCENES
+from ipcbus.doors.demo.story import Story
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,12 +37,13 @@ class Played(NamedTuple):
         return [claim for claim, held in self.held().items() if not held]
 
 
-def play(folder: Path, *sabotage: str) -> Played:
+def play(folder: Path, sabotage: str = "", scenes: str = "stage.SCENES") -> Played:
     """Run the demo in a process of its own, after some lines that spoil it."""
-    lines = ["import sys", "from ipcbus.doors import demo", *sabotage]
+    imports = "import sys\nfrom ipcbus.doors.demo import scenes as demo, stage"
+    program = f"{imports}\n{sabotage}\nsys.exit(stage.main({scenes}))"
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join([*lines, "sys.exit(demo.main())"])],
+        [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -96,37 +98,41 @@ SABOTAGE = {
         "demo.WAIT_S = 5.0\n"
         "take = demo.take\n"
         "demo.take = lambda one: [] if one.body == '1234' else take(one)",
+        "[demo.takeover]",
         ["no message was lost"],
     ),
     "a message stored twice": (
         "take = demo.take\n"
         "demo.take = lambda one: take(one) * (2 if one.body == '1234' else 1)",
+        "[demo.takeover]",
         ["none was stored twice"],
     ),
     "two messages that changed places": (
         "take, swap = demo.take, {'1233': '1234', '1234': '1233'}\n"
         "demo.take = lambda one: [demo.Read(int(swap.get(one.body, one.body)), 1)]",
+        "[demo.takeover]",
         ["order was kept"],
     ),
     "a door that lets everybody in": (
         # What knocks at prod is sent to dev, whose key it has.
         "find = demo.networks.find\n"
         "demo.networks.find = lambda name: find('dev' if name == 'prod' else name)",
+        "[demo.isolation]",
         ["a key of one network opens no other", "nobody of dev is seen in prod"],
     ),
     "a scene that breaks off": (
-        "def broken(story, cast):\n"
-        "    raise demo.IpcbusError(reason='it broke')\n"
-        "demo.main.__defaults__ = ((broken,), None)",
+        "def broken(story, cast):\n    raise stage.IpcbusError(reason='it broke')",
+        "[broken]",
         ["the demo ran to its end"],
     ),
 }
+"""What is spoilt: how, in which scenes, and the claims that then must not hold."""
 
 
 @pytest.mark.parametrize("name", SABOTAGE)
 def test_it_fails_when_something_does_not_hold(name: str, tmp_path: Path) -> None:
-    sabotage, claims = SABOTAGE[name]
-    played = play(tmp_path, sabotage)
+    sabotage, scenes, claims = SABOTAGE[name]
+    played = play(tmp_path, sabotage, scenes)
 
     assert played.code == 1, played.out
     assert played.did_not_hold() == claims, played.out

@@ -124,6 +124,8 @@ def test_a_folder_that_is_gone_cannot_be_locked(home: Path) -> None:
         gone.lock(0.0)
     with pytest.raises(UnsafeFolder):
         gone.is_served()
+    with pytest.raises(UnsafeFolder), gone.starter_lock():
+        pytest.fail("there is nothing to lock")
 
 
 def test_starters_take_turns(network: Network) -> None:

@@ -57,6 +57,11 @@ class FaultyDisk(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> FaultyFile:
         return FaultyFile(self, name, flags)
 
+    def xDelete(self, name: str, sync: bool) -> None:
+        """Durable at once; so goes the rollback journal of the very first turn."""
+        super().xDelete(name, sync)
+        self.durable.pop(Path(name).name, None)
+
     def power_cut(self, folder: Path, chance: random.Random) -> None:
         """Write each file as it might be found after one."""
         for name, content in self.durable.items():

@@ -102,6 +102,9 @@ class Script(Echo):
 class Loop:
     """A loop that serves while the `with` block lasts.
 
+    Args:
+        fails: what the loop must have ended by.
+
     Attributes:
         failure: what ended it, if it was not told to stop.
         lives: one for each epoch.
@@ -114,12 +117,14 @@ class Loop:
         *,
         plain: bool = False,
         store: Callable[[Path], SqliteStore] | None = None,
+        fails: type[BaseException] | None = None,
     ) -> None:
         self.core = core or Echo()
         self.server = None if plain else generate()
         self.failure: BaseException | None = None
         self.lives: list[Life] = []
         self._folder = folder
+        self._fails = fails
         self._make = store or make_store
         self._ready = threading.Event()
         self._peers: list[Peer] = []
@@ -142,7 +147,9 @@ class Loop:
                 peer.close()
         finally:
             self.stop()
-        if kind is None and self.failure is not None:
+        if kind is None and self._fails is not None:
+            assert isinstance(self.failure, self._fails)
+        elif kind is None and self.failure is not None:
             raise self.failure
 
     def stop(self) -> None:

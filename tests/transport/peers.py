@@ -4,6 +4,7 @@ whether a client would say it or not."""
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -75,7 +76,14 @@ class Peer:
         self.frames(*encode(message))
 
     def hear(self, bound: float = BOUND_S) -> BrokerMessage:
-        assert self.socket.poll(int(bound * 1000)), "nothing was heard"
+        message = self.listen(bound)
+        assert message is not None, "nothing was heard"
+        return message
+
+    def listen(self, bound: float) -> BrokerMessage | None:
+        """The next message, or None if none comes."""
+        if not self.socket.poll(int(bound * 1000)):
+            return None
         head, body = self.socket.recv_multipart()
         return decode_broker(head, body)
 
@@ -121,13 +129,20 @@ class Peer:
             self.context.term()
 
 
+GREETING_NULL = (
+    b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+)
+READY_DEALER = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER"
+
+
 @contextlib.contextmanager
-def peer(endpoint: str, server_key: str, keys: KeyPair | None = None) -> Iterator[Peer]:
-    made = Peer(endpoint, server_key, keys)
-    try:
-        yield made
-    finally:
-        made.close()
+def greeted(port: int) -> Iterator[socket.socket]:
+    """A raw connection after ZMTP's NULL handshake: what follows are parts."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(GREETING_NULL)
+        raw.recv(64, socket.MSG_WAITALL)
+        raw.sendall(READY_DEALER)
+        yield raw
 
 
 def draft(id_: str, to: str, **fields: object) -> Draft:

@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 import zmq
 
+from ipcbus.broker.events import PeerLost, Received
 from ipcbus.protocol import limits
-from ipcbus.protocol.messages import Pong
+from ipcbus.protocol.messages import Ping, Pong
 from ipcbus.transport.watch import TICK_S, Watch
 from tests.transport.loops import Loop
-from tests.transport.peers import until
-
-FLOOD = 200_000
+from tests.transport.peers import greeted, until
 
 
 class Door:
@@ -34,12 +33,14 @@ class Door:
         self.watch = Watch(self.context, self.router, most=most, unread=unread)
         self.port = self.router.bind_to_random_port("tcp://127.0.0.1")
         self.mono = 0.0
+        self._dealers: list[zmq.Socket[bytes]] = []
 
     def dealer(self) -> zmq.Socket[bytes]:
         dealer = self.context.socket(zmq.DEALER)
         dealer.linger = 0
         dealer.reconnect_ivl = -1
         dealer.connect(f"tcp://127.0.0.1:{self.port}")
+        self._dealers.append(dealer)
         return dealer
 
     def heard(self, dealer: zmq.Socket[bytes], key: str = "k") -> bytes:
@@ -72,6 +73,8 @@ class Door:
         return look
 
     def close(self) -> None:
+        for dealer in self._dealers:
+            dealer.close(linger=0)
         self.watch.close()
         self.context.destroy(linger=0)
 
@@ -190,8 +193,7 @@ def test_cutting_needs_no_free_descriptor(door: Door) -> None:
             while True:
                 taken.append(os.dup(0))
         door.watch.doom_peer(peer, "a reason")
-        with pytest.raises(OSError, match="Too many"):
-            door.tick()  # memory cannot be looked at, but the cut was made
+        door.tick()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         for fd in taken:
@@ -199,27 +201,25 @@ def test_cutting_needs_no_free_descriptor(door: Door) -> None:
     until(door.takes(0), "it is cut")
 
 
-def flood(door: Door, dealer: zmq.Socket[bytes]) -> None:
-    """A message of many parts without an end."""
-    for _ in range(FLOOD):
-        dealer.send(b"x", zmq.SNDMORE)
-
-
 @pytest.mark.security
 def test_a_message_without_an_end_is_cut(door: Door) -> None:
     door.watch._unread = 100_000
-    good, bad = door.dealer(), door.dealer()
-    peers = [door.heard(good), door.heard(bad)]
-    door.tick()
-    flood(door, bad)
-
-    def cut() -> bool:
+    good = door.dealer()
+    peer = door.heard(good)
+    with greeted(door.port) as bad:
+        until(door.takes(2), "both are connected")
         door.tick()
-        return door.takes(1)()
+        bad.settimeout(0.2)
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                bad.sendall(b"\1\1x" * 1000)  # a part of one byte, and more to come
 
-    until(cut, "the endless one is cut")
-    assert door.watch.gone == [peers[1]]
-    assert door.lives(good, peers[0])
+        def is_cut() -> bool:
+            door.tick()
+            return door.takes(1)()
+
+        until(is_cut, "the endless one is cut")
+    assert door.lives(good, peer)
 
 
 def test_much_that_is_read_is_never_cut(door: Door) -> None:
@@ -267,14 +267,16 @@ def test_what_a_dying_peer_has_said_comes_before_its_loss(tmp_path: Path) -> Non
             for number in range(50):
                 peer.ping(number)
             peer.vanish(1000)
-        until(lambda: len(loop.core.lost()) == 20, "all are lost")
+        until(lambda: len(set(loop.core.lost())) == 20, "all are lost")
         lost: set[bytes] = set()
+        pings = 0
         for event in loop.core.events:
-            if event.peer in loop.core.lost()[: len(lost)]:
-                assert event.peer not in lost, "it spoke after it was lost"
-            if type(event).__name__ == "PeerLost":
+            if isinstance(event, PeerLost):
                 lost.add(event.peer)
-        assert len([e for e in loop.core.events if "Ping" in repr(e)]) == 20 * 50
+            else:
+                assert event.peer not in lost, "it spoke after it was lost"
+                pings += isinstance(event, Received) and isinstance(event.message, Ping)
+        assert pings == 20 * 50
 
 
 @pytest.mark.chaos

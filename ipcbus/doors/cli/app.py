@@ -13,18 +13,28 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import click
 
 from ipcbus.doors.cli.failures import EXIT_INTERRUPTED, EXIT_PIPE, report
-from ipcbus.doors.cli.output import abandon_stdout, flush, prepare_stdout
+from ipcbus.doors.cli.output import (
+    abandon_stdout,
+    end_line,
+    flush,
+    prepare_stdout,
+)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
 PROGRAM: Final = "ipcbus"
+
+LAST_WORDS_S: Final = 0.5
+"""Seconds that the last words may take to leave; on a machine at rest it is one
+millisecond."""
 
 
 class Entry(NamedTuple):
@@ -159,6 +169,7 @@ def run(args: Sequence[str]) -> int:
         code = _carry_out(list(args))
         flush()
     except (KeyboardInterrupt, click.Abort):
+        end_line()
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         abandon_stdout()
@@ -198,6 +209,17 @@ def _leave(code: int) -> NoReturn:
     """End without taking the interpreter apart, which the system does as well when it
     takes everything back at once: 10 ms, a tenth of a one-shot command."""
     atexit._run_exitfuncs()
+    _let_last_words_leave()
     if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(code)
+
+
+def _let_last_words_leave() -> None:
+    """A client has said goodbye, but the thread of ZeroMQ that sends it may not be
+    done. With it goes that leases shall be kept."""
+    dealer = sys.modules.get("ipcbus.transport.dealer")
+    if dealer is not None:
+        ending = Thread(target=dealer.context().term, daemon=True)
+        ending.start()
+        ending.join(LAST_WORDS_S)

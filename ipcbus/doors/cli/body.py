@@ -35,7 +35,11 @@ def upload(client: Client, message: dict[str, Any]) -> dict[str, Any]:
     """`message` with its files stored at the broker, as `Client.send` wants them."""
     if "attach" not in message:
         return message
-    stored = tuple(client.upload(path) for path in message["attach"])
+    from ipcbus.doors.cli.progress import Progress  # only for who attaches
+
+    stored = tuple(
+        client.upload(path, progress=Progress(path)) for path in message["attach"]
+    )
     return {**message, "attach": stored}
 
 
@@ -46,6 +50,8 @@ def read(words: Sequence[str], file: Path | None) -> str | bytes:
     if file is not None:
         return _open_and_read(file)
     if list(words) == ["-"]:
+        if sys.stdin is None:
+            raise UsageError(reason="stdin is closed, and - reads from it")
         return _decode(_bounded(sys.stdin.buffer))
     return " ".join(words)
 

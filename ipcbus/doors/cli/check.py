@@ -82,7 +82,8 @@ def check(
         if peek:
             page = client.peek(most, body_limit=max_bytes)
             views = [of_record(each, client.network) for each in page.records]
-            return _show(views, remaining=int(page.more), as_json=as_json)
+            remaining = _waiting(client) - len(views)
+            return _show(views, max(0, remaining), as_json=as_json)
         messages, remaining = client.fetch(most, max_bytes, lease=lease)
         return _hand_over(client, messages, remaining, as_json=as_json, ack=not no_ack)
 
@@ -113,6 +114,12 @@ def wait(
             timeout=forever if timeout is None else timeout,
         )
         return _hand_over(client, messages, remaining, as_json=as_json, ack=not no_ack)
+
+
+def _waiting(client: Client) -> int:
+    (_, _, _, waiting), _ = client.call("whoami")
+    assert isinstance(waiting, int)
+    return waiting
 
 
 def _hand_over(

@@ -56,7 +56,7 @@ def _stop(network: Network, force: bool) -> dict[str, Any]:
         except IpcbusError:
             from ipcbus.transport import launch  # only for one that does not listen
 
-            launch.stop(network, timeout=STOP_S, force=force)
+            launch.stop(network, timeout=LISTEN_S if force else STOP_S, force=force)
     return {"network": network.name, "stopped": serving}
 
 

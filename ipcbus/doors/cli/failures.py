@@ -6,7 +6,6 @@ after Ctrl-C and 141 when the reader of our output has gone.
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Final
 
 import click
@@ -24,7 +23,7 @@ def report(error: Exception, *, as_json: bool) -> int:
         error = IpcbusError(reason=str(error))
     if not isinstance(error, (IpcbusError, click.ClickException)):
         _traceback(error)
-    if not as_json:
+    elif not as_json:
         _tell(error)
     try:
         write(to_json({"error": _facts(error)}) + "\n" if as_json else "")
@@ -49,10 +48,16 @@ def _facts(error: Exception) -> dict[str, Any]:
 
 
 def _tell(error: Exception) -> None:
-    if isinstance(error, click.ClickException):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
-    elif isinstance(error, IpcbusError):
-        click.echo(f"ipcbus: {safe(str(error))}", file=sys.stderr)
+        return
+    text = str(error)
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+        text += f"\nTry: {error.ctx.command_path} --help"
+    click.echo(f"ipcbus: {safe(text)}", err=True)
 
 
 def _traceback(error: Exception) -> None:

@@ -45,7 +45,8 @@ def history(
 ) -> int:
     """List messages of the past.
 
-    Newest last. An agent sees those it sent or was sent; the operator (without --as) sees all.
+    Newest last. An agent sees those it sent or was sent; the operator (without --as)
+    sees all.
     """
     with as_either(network, agent) as client:
         page = client.history(limit, before=before, other=other, thread=thread)

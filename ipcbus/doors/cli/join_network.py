@@ -27,7 +27,9 @@ def join_network(invitation: str, as_json: bool) -> None:
     INVITATION is the line that `ipcbus invite` printed, or - to read it from stdin,
     where other users of this machine cannot see it.
     """
-    line = sys.stdin.read(MOST) if invitation == "-" else invitation
+    line = invitation
+    if invitation == "-":
+        line = sys.stdin.read(MOST) if sys.stdin is not None else ""
     invited = invitations.read(line)
     is_new = _is_new(invited.network)
     try:

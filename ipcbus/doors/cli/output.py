@@ -80,6 +80,12 @@ def flush() -> None:
         write("")
 
 
+def end_line() -> None:
+    """After the ^C that a terminal shows."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(file=sys.stderr)  # noqa: T201
+
+
 def abandon_stdout() -> None:
     """Nothing more can be written; keep Python from trying again when it exits."""
     null = os.open(os.devnull, os.O_WRONLY)

@@ -31,7 +31,8 @@ def reply(
 ) -> None:
     """Answer a message.
 
-    The answer goes to its sender, in its thread. ID is the message's; BODY is text, or - to read it from stdin.
+    The answer goes to its sender, in its thread. ID is the message's; BODY is text, or
+    - to read it from stdin.
     """
     message = content(body, **options)
     with as_member(network, agent, timeout=timeout) as client:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from ipcbus.doors.cli.options import operator
-from ipcbus.doors.cli.output import emit, safe, size
+from ipcbus.doors.cli.output import emit, safe
+from ipcbus.doors.cli.progress import Progress
 from ipcbus.errors import UsageError
 from ipcbus.networks import choose, create
 from ipcbus.store.sqlite.offline import adopt
@@ -35,7 +35,8 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
             raise UsageError(
                 reason=f"{chosen.name} has a store; add --replace to give it up"
             )
-        facts = adopt(file, chosen.database, progress=_Progress(file))
+        shown, total = Progress(file.name), file.stat().st_size
+        facts = adopt(file, chosen.database, progress=lambda done: shown(done, total))
     finally:
         os.close(lock)
 
@@ -45,17 +46,3 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
 
     found = {"network": chosen.name, "file": str(file), **facts}
     emit(found, human, as_json=as_json)
-
-
-class _Progress:
-    """Bytes done, on one line of a terminal; nothing anywhere else."""
-
-    def __init__(self, file: Path) -> None:
-        self._total = file.stat().st_size
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
-
-    def __call__(self, done: int) -> None:
-        if self._shown:
-            end = "\n" if done >= self._total else ""
-            text = f"\r{size(done)} of {size(self._total)}{end}"
-            print(text, end="", file=sys.stderr, flush=True)  # noqa: T201

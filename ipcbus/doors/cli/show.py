@@ -13,6 +13,7 @@ import click
 from ipcbus.client.message import Attachment
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.doors.cli.progress import Progress
 from ipcbus.doors.cli.render import document, lines, of_record
 from ipcbus.doors.cli.session import as_either
 from ipcbus.errors import UsageError
@@ -81,7 +82,7 @@ def _save(client: Client, record: Record, folder: Path) -> list[Path]:
     saved = []
     for attachment in (Attachment(*row) for row in record.header.attachments or ()):
         path = _free(folder, file_name(attachment.name))
-        client.download(attachment, path)
+        client.download(attachment, path, progress=Progress(path.name))
         saved.append(path)
     return saved
 

@@ -6,7 +6,7 @@ import click
 
 from ipcbus.doors.cli.check import keeps_history
 from ipcbus.doors.cli.options import member
-from ipcbus.doors.cli.output import emit
+from ipcbus.doors.cli.output import emit, end_line
 from ipcbus.doors.cli.render import document, is_long, lines, of_message
 from ipcbus.doors.cli.session import as_member
 
@@ -27,4 +27,4 @@ def watch(network: str | None, agent: str | None, as_json: bool) -> None:
                 emit(document(view), text.__iter__, as_json=as_json)
                 message.ack()
         except KeyboardInterrupt:
-            return
+            end_line()

@@ -55,24 +55,36 @@ def check_identity(db: apsw.Connection, path: Path) -> int:
     return found
 
 
-def quick_check(db: apsw.Connection, path: Path, seconds: float | None) -> bool:
-    """Check the pages of each table; raises `DamagedDatabase`.
+def quick_check(db: apsw.Connection, path: Path, seconds: float) -> bool:
+    """Check the tables in their order for as long as there is time.
 
-    Returns whether all was seen in the time given (None: as long as it takes).
+    Raises `DamagedDatabase`; returns whether all was seen.
     """
-    end = None if seconds is None else time.monotonic() + seconds
-    if end is not None:
-        db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    end = time.monotonic() + seconds
+    db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     try:
         for table in _ORDER:
-            for (line,) in db.execute(f"PRAGMA quick_check({table})"):
-                if line != "ok":
-                    reason = f"{table}: {' '.join(str(line).split())}"
-                    raise DamagedDatabase(path=str(path), reason=reason)
+            _run(db, path, f"quick_check({table})")
     except apsw.InterruptError:
         return False
-    except apsw.CorruptError as error:
-        raise DamagedDatabase(path=str(path), reason=str(error)) from error
     finally:
         db.set_progress_handler(None)
     return True
+
+
+def full_check(db: apsw.Connection, path: Path) -> None:
+    """Check every page, and every index against its table.
+
+    Raises `DamagedDatabase`. Takes about a second for a million messages.
+    """
+    _run(db, path, "integrity_check")
+
+
+def _run(db: apsw.Connection, path: Path, check: str) -> None:
+    try:
+        for (line,) in db.execute(f"PRAGMA {check}"):
+            if line != "ok":
+                reason = f"{check}: {' '.join(str(line).split())}"
+                raise DamagedDatabase(path=str(path), reason=reason)
+    except apsw.CorruptError as error:
+        raise DamagedDatabase(path=str(path), reason=str(error)) from error

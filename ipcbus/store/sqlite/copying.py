@@ -19,6 +19,9 @@ from ipcbus.errors import StoreFailed
 STEP_PAGES: Final = 256
 """1 MiB a step: some milliseconds, between which a broker serves."""
 
+SYNC_STEPS: Final = 16
+"""Steps between two syncs of the copy: one of all at the end would take seconds."""
+
 
 def copy_to(source: apsw.Connection, path: Path) -> Iterator[int]:
     """Copy to a new file, 0600; yields the bytes copied so far.
@@ -32,7 +35,10 @@ def copy_to(source: apsw.Connection, path: Path) -> Iterator[int]:
         raise StoreFailed(reason=f"{path}: {error.strerror}") from error
     whole = False
     try:
-        yield from _steps(source, path)
+        for number, size in enumerate(_steps(source, path)):
+            if number % SYNC_STEPS == SYNC_STEPS - 1:
+                sync(path)
+            yield size
         sync(path)
         sync(path.parent)
         whole = True
@@ -46,7 +52,8 @@ def copy_to(source: apsw.Connection, path: Path) -> Iterator[int]:
 def _steps(source: apsw.Connection, path: Path) -> Iterator[int]:
     with contextlib.closing(apsw.Connection(str(path))) as target:
         # One that fails half-way is deleted: no journal, one sync at the end.
-        target.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+        target.execute("PRAGMA journal_mode = OFF")
+        target.execute("PRAGMA synchronous = OFF")
         page_size = source.execute("PRAGMA page_size").get
         assert isinstance(page_size, int)
         with target.backup("main", source, "main") as backup:

@@ -21,7 +21,7 @@ from ipcbus.errors import (
     NewerDatabase,
     StoreFailed,
 )
-from ipcbus.store.sqlite.check import check_identity, quick_check
+from ipcbus.store.sqlite.check import check_identity, full_check
 from ipcbus.store.sqlite.copying import copy_to, sync
 from ipcbus.store.sqlite.migrations import migrate
 
@@ -40,7 +40,7 @@ def inspect(path: Path) -> dict[str, int | str]:
         found = check_identity(db, path)
         if not found:
             raise DamagedDatabase(path=str(path), reason="it is empty")
-        quick_check(db, path, None)
+        full_check(db, path)
         row = _row(
             db,
             "SELECT epoch, clean, max(last_seq, (SELECT ifnull(max(seq), 0)"
@@ -140,7 +140,8 @@ def _numbers_of(path: Path) -> tuple[int, int]:
 def _renumber(path: Path, epoch: int, last_seq: int) -> None:
     with contextlib.closing(apsw.Connection(str(path))) as db:
         migrate(db, check_identity(db, path))
-        db.execute("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL")
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA synchronous = FULL")
         db.execute(
             "UPDATE meta SET epoch = ?1 + 1, clean = 0, last_seq = ?3 + max(?2,"
             " last_seq, (SELECT ifnull(max(seq), 0) FROM messages))",

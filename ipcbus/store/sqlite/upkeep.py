@@ -124,13 +124,12 @@ class Upkeep:
     def _old(self, start: int, until: int, limit: int) -> list[tuple[Any, ...]]:
         """The next messages accepted up to a time, and whether each is done with.
 
-        That time rises with `seq`, which SQLite cannot know: so the scan is ended
-        here at the first message that is too young, and costs nothing if all are.
+        Times rise with `seq`, so the first message that is newer ends the search: a
+        condition in the query would read all of them.
         """
         cursor = self._db.read(
-            "SELECT m.seq, m.sender, m.mailbox, m.header <> x'' AS whole,"
-            f" {_WAITS_NOWHERE}, m.accepted_at FROM messages m"
-            " WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
+            f"SELECT m.seq, m.sender, m.mailbox, m.header <> x'', {_WAITS_NOWHERE},"
+            " m.accepted_at FROM messages m WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
             (start, SCAN * limit),
         )
         rows = list(takewhile(lambda row: row[5] <= until, cursor))

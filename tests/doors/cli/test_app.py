@@ -189,6 +189,18 @@ def test_an_error_in_json_has_its_facts(run: Run) -> None:
 
 
 @pytest.mark.security
+@pytest.mark.parametrize(
+    "args", [("\x1b[2J",), ("send", "--\x1b[2J"), ("check", "--max", "\x1b[2J")]
+)
+def test_nor_can_a_usage_error(run: Run, args: tuple[str, ...]) -> None:
+    done = run(*args)
+
+    assert done.code == 2
+    assert "\x1b" not in done.err
+    assert "Try: ipcbus" in done.err
+
+
+@pytest.mark.security
 def test_an_error_cannot_command_the_terminal(run: Run) -> None:
     done = run("check", "--as", "bob", "--network", "\x1b[2Jdev")
 

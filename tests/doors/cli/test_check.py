@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 
-from tests.doors.cli.conftest import COMMAND, ROOT, Begin, Call, Done, Run, read, until
+from ipcbus import networks
+from tests.doors.cli.conftest import (
+    COMMAND,
+    ROOT,
+    Begin,
+    Call,
+    Done,
+    Run,
+    environment,
+    read,
+    until,
+)
 
 
 def test_an_empty_mailbox_is_3_and_a_document(run: Run, bob: str) -> None:
@@ -68,7 +81,7 @@ def test_nothing_is_acked_if_stdout_is_closed(
         stderr=subprocess.PIPE,
         check=False,
         cwd=ROOT,
-        env={**os.environ, "IPCBUS_AGENT": "bob"},
+        env=environment({"IPCBUS_AGENT": "bob"}),
     )
 
     assert done.returncode == 1
@@ -86,7 +99,7 @@ def test_nothing_is_acked_if_the_disk_behind_stdout_is_full(
             stderr=subprocess.PIPE,
             check=False,
             cwd=ROOT,
-            env={**os.environ, "IPCBUS_AGENT": "bob"},
+            env=environment({"IPCBUS_AGENT": "bob"}),
         )
 
     assert done.returncode == 1
@@ -143,3 +156,79 @@ def test_watch_shows_messages_as_they_come_and_acks_each(
 
     assert watching.end() == Done(0, "", "")
     assert read(run) == []
+
+
+# --- for people ----------------------------------------------------------------
+
+
+def on_a_terminal(*args: str, **env: str) -> str:
+    """What a command writes to a terminal of 60 columns."""
+    main, side = pty.openpty()
+    termios.tcsetwinsize(side, (24, 60))
+    with subprocess.Popen(
+        [*COMMAND, *args],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        cwd=ROOT,
+        env=environment({"TERM": "xterm", "IPCBUS_AGENT": "bob", **env}),
+    ):
+        os.close(side)
+        said = b""
+        while True:
+            try:
+                said += os.read(main, 65536)
+            except OSError:  # EIO: its last writer has gone
+                break
+    os.close(main)
+    return said.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.security
+def test_on_a_terminal_all_escapes_are_ours(call: Call, bob: str) -> None:
+    evil = "\x1b[31mred\x1b[0m" + " " * 80 + "root  broker"
+    call("send", bob, "-", agent="alice", stdin=evil.encode())
+
+    coloured = on_a_terminal("check", "--peek")
+    plain = on_a_terminal("check", "--peek", NO_COLOR="1")
+
+    assert "\x1b[1malice\x1b[0m" in coloured
+    assert "\x1b[31m" not in coloured
+    assert "\x1b" not in plain
+    assert "  | \\x1b[31mred" in plain
+    assert all(len(line) <= 60 for line in plain.splitlines())
+    assert "\nroot" not in plain
+
+
+def test_json_on_a_terminal_is_indented(call: Call, bob: str) -> None:
+    call("send", bob, "hi", agent="alice")
+
+    text = on_a_terminal("check", "--json")
+
+    assert text.count("\n") > 10
+    assert json.loads(text)["messages"][0]["body"] == "hi"
+
+
+LONG = "It broke. Nobody knows why. " + "x" * 20_000
+
+
+def test_people_see_the_beginning_of_a_long_body(
+    run: Run, call: Call, bob: str
+) -> None:
+    sent = call("send", bob, "-", agent="alice", stdin=LONG.encode())
+
+    text = run("check", agent="bob").out
+
+    assert len(text) < 500
+    assert f"read it with: ipcbus show {sent['id']}" in text
+    assert LONG in run("show", sent["id"], agent="bob").out
+
+
+def test_they_see_it_whole_if_nothing_is_kept_to_show_later(
+    run: Run, call: Call, home: Path
+) -> None:
+    network = networks.create("dev")
+    network.save(network.saved()._replace(settings={"history_ms": 0}))
+    call("send", "bob", "-", "--future", agent="alice", stdin=LONG.encode())
+
+    assert LONG in run("check", agent="bob").out

@@ -63,6 +63,16 @@ def test_the_operator_renames_anyone(run: Run, call: Call, bob: str) -> None:
     assert run("check", agent="robert").code == 3  # the key went with the name
 
 
+def test_a_rename_that_is_refused_changes_no_key(
+    run: Run, call: Call, bob: str
+) -> None:
+    call("register", "carol")
+
+    assert run("rename", "carol", agent=bob).code == 5
+    call("send", bob, "hi", agent="carol")
+    assert [m["from"] for m in read(run)] == ["carol"]
+
+
 # --- topics ----------------------------------------------------------------------
 
 
@@ -98,6 +108,10 @@ def test_keys_are_listed_and_can_be_revoked(
     assert (gone["keys"], gone["sessions_ended"]) == (1, 1)
     assert watching.end().code == 5
     assert run("check", agent=bob).code == 5
+
+
+def test_an_operators_command_needs_no_agent(call: Call, bob: str) -> None:
+    assert call("keys", agent=bob) == call("keys")
 
 
 @pytest.mark.security

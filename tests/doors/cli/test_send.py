@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.doors.cli.conftest import Call, Run, read
+from tests.doors.cli.test_app import HEAVY, imported_by
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -139,6 +140,15 @@ def test_a_body_above_the_bound_is_refused(run: Run, bob: str) -> None:
     done = run("send", bob, "-", "--json", agent="alice", stdin=b"x" * (2**20 + 1))
 
     assert (done.code, done.json["error"]["code"]) == (5, "bound_exceeded")
+
+
+def test_a_real_send_loads_nothing_heavy(home: Path, bob: str) -> None:
+    found = imported_by(
+        "from ipcbus.doors.cli.app import run\n"
+        "assert run(['send', 'bob', 'hi', '--as', 'alice', '--json']) == 0"
+    )
+
+    assert found & HEAVY == set()
 
 
 # --- reply and ask -------------------------------------------------------------

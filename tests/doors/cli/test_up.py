@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from ipcbus import networks
 from ipcbus.networks import BrokerInfo
-from tests.doors.cli.conftest import Begin, Call, Done, Run
+from tests.doors.cli.conftest import Begin, Call, Run
 
 
 def test_a_broker_in_the_foreground_says_one_line_and_ends_on_ctrl_c(
@@ -25,7 +27,7 @@ def test_a_broker_in_the_foreground_says_one_line_and_ends_on_ctrl_c(
     assert run("status", "--json").json["pid"] == found["pid"]
 
     broker.signal(signal.SIGINT)
-    assert broker.end() == Done(0, "", "")
+    assert broker.end()[:2] == (0, "")
     assert run("status").code == 4
 
 
@@ -99,9 +101,9 @@ def test_a_bad_name_makes_no_network(run: Run, name: str) -> None:
     assert run("networks", "--json").json == {"networks": []}
 
 
-def test_down_waits_for_the_end_and_can_be_said_twice(
-    run: Run, call: Call, broker: BrokerInfo
-) -> None:
+def test_down_waits_for_the_end_and_can_be_said_twice(call: Call) -> None:
+    call("up", "--network", "dev", "--detach")
+
     assert call("down") == {"networks": [{"network": "dev", "stopped": True}]}
     assert not networks.find("dev").is_served()
     assert call("down") == {"networks": [{"network": "dev", "stopped": False}]}
@@ -115,10 +117,9 @@ def test_down_all_ends_every_broker(call: Call) -> None:
     assert {each["state"] for each in call("networks")["networks"]} == {"down"}
 
 
-def test_force_ends_one_that_does_not_listen(call: Call, broker: BrokerInfo) -> None:
-    import os
-
-    os.kill(broker.pid, signal.SIGSTOP)
+def test_force_ends_one_that_does_not_listen(call: Call) -> None:
+    pid = call("up", "--network", "dev", "--detach")["pid"]
+    os.kill(pid, signal.SIGSTOP)
 
     assert call("down", "--force")["networks"][0]["stopped"]
     assert not networks.find("dev").is_served()
@@ -176,3 +177,27 @@ def test_doctor_says_how_to_mend_a_folder_that_is_open(
         assert run("doctor", "--json").code == 1
     finally:
         folder.chmod(0o700)
+
+
+def test_a_configuration_starts_all_its_networks(
+    call: Call, begin: Begin, tmp_path: Path
+) -> None:
+    file = tmp_path / "two.yaml"
+    file.write_text("networks:\n  dev:\n  prod:\n")
+    both = begin("up", "--config", str(file), "--json")
+    ready = {json.loads(both.line())["network"] for _ in range(2)}
+    assert ready == {"dev", "prod"}
+
+    call("send", "bob", "hi", "--future", "--network", "prod", agent="alice")
+
+    both.signal(signal.SIGINT)
+    assert both.end().code == 0
+    assert {each["state"] for each in call("networks")["networks"]} == {"down"}
+
+
+def test_a_configuration_says_it_all(run: Run, tmp_path: Path) -> None:
+    done = run("up", "--config", str(tmp_path / "x.yaml"), "--port", "1", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")
+
+    done = run("up", "--config", str(tmp_path / "missing.yaml"), "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "config")

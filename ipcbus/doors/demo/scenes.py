@@ -1,36 +1,22 @@
-"""The demo: two networks, three agents, a broker that is killed; what was proved.
-
-    python -m ipcbus.doors.demo
-
-An ordinary client of the bus, in a home of its own that is removed again. alice is
-this program and speaks Python; bob is a shell, and everything it does is a command
-line that is shown; carol reads in the background. What must hold is checked as it
-happens and listed at the end with what was counted. Ends with 0 if all of it held,
-else with 1.
-"""
+"""What is played: each scene does something and says what it proves."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Final, NamedTuple
 
-import ipcbus.errors
 from ipcbus import networks
 from ipcbus.client.connect import connect
 from ipcbus.client.message import Message, Receipt
 from ipcbus.client.pending import Pending
 from ipcbus.client.sync import Client
-from ipcbus.errors import IpcbusError, NotPermitted, UnknownRecipient
+from ipcbus.doors.demo.story import Shell, Story
+from ipcbus.errors import NotPermitted, UnknownRecipient
 
 BURST: Final = 4_000
 """Messages sent while the broker is killed: enough that it dies among them."""
@@ -42,90 +28,6 @@ WAIT_S: Final = 20.0
 """How long anything here may take."""
 
 
-class Proof(NamedTuple):
-    """Something that must hold, whether it did, and the numbers."""
-
-    claim: str
-    held: bool
-    counts: str
-
-
-class Story:
-    """The transcript: who said what, when, and what it proves."""
-
-    def __init__(self, out: TextIO) -> None:
-        self.proofs: list[Proof] = []
-        self._out = out
-        self._began = time.monotonic()
-        self._coloured = out.isatty() and not os.environ.get("NO_COLOR")
-
-    def title(self, text: str) -> None:
-        self._out.write(f"\n{self._paint(text, 1)}\n")
-
-    def tell(self, who: str, text: str) -> None:
-        seconds = f"{time.monotonic() - self._began:7.3f} s"
-        self._out.write(f"{self._paint(seconds, 2)}  {who:<7} {text}\n")
-        self._out.flush()
-
-    def prove(self, claim: str, held: bool, counts: str) -> None:
-        self.proofs.append(Proof(claim, held, counts))
-        if not held:
-            self.tell("", self._paint(f"THIS DID NOT HOLD: {claim}: {counts}", 31))
-
-    def close(self) -> int:
-        """List what was proved; the exit code."""
-        self.title("What was proved")
-        for claim, held, counts in self.proofs:
-            mark = self._paint("yes", 32) if held else self._paint("NO ", 31)
-            self._out.write(f"  {mark}  {claim}: {counts}\n")
-        failed = sum(not proof.held for proof in self.proofs)
-        seconds = time.monotonic() - self._began
-        self._out.write(
-            f"\n{len(self.proofs) - failed} of {len(self.proofs)} held, "
-            f"in {seconds:.1f} s\n"
-        )
-        return 1 if failed or not self.proofs else 0
-
-    def _paint(self, text: str, code: int) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._coloured else text
-
-
-class Shell:
-    """An agent that knows nothing but the command line."""
-
-    def __init__(self, story: Story, name: str, network: str = "") -> None:
-        self._story = story
-        self._name = name
-        # The code that runs here, also if it is a checkout that is not installed.
-        code = str(Path(ipcbus.errors.__file__).parent.parent)
-        who = {"IPCBUS_AGENT": name, "IPCBUS_NETWORK": network} if network else {}
-        self._env = {**os.environ, "PYTHONPATH": code, **who}
-
-    def run(self, *args: str) -> Any:
-        """Carry out `ipcbus ARGS --json`: its document. Raises if it fails."""
-        shown = " ".join(repr(arg) if " " in arg else arg for arg in args)
-        self._story.tell(self._name, f"$ ipcbus {shown} --json")
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "ipcbus", *args, "--json"],
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-        if done.returncode:
-            said = done.stdout.decode(errors="replace").strip()
-            raise IpcbusError(reason=f"{shown}: exit code {done.returncode}: {said}")
-        return json.loads(done.stdout)
-
-    def read(self, *args: str) -> dict[str, Any]:
-        """The one message that a reading command prints."""
-        (message,) = self.run(*args)["messages"]
-        assert isinstance(message, dict)
-        self._story.tell(self._name, f"< {message['from']}: {message['body']!r}")
-        return message
-
-
 class Cast(NamedTuple):
     """Who is on the stage of network dev."""
 
@@ -135,9 +37,6 @@ class Cast(NamedTuple):
 
 
 Scene = Callable[[Story, Cast], None]
-
-
-# --- the scenes --------------------------------------------------------------
 
 
 def isolation(story: Story, cast: Cast) -> None:
@@ -282,8 +181,11 @@ def read_burst(carol: Client) -> list[Read]:
     """All as they come, each acked; until every number has come."""
     read: list[Read] = []
     deadline = time.monotonic() + WAIT_S
-    while len({one.number for one in read}) < BURST and time.monotonic() < deadline:
-        for message in carol.receive(max=256, timeout=1.0):
+    while len({one.number for one in read}) < BURST:
+        messages = carol.receive(max=256, timeout=max(0.0, deadline - time.monotonic()))
+        if not messages:
+            break
+        for message in messages:
             read += take(message)
             message.ack()
     carol.flush(WAIT_S)
@@ -320,62 +222,3 @@ SCENES: Final[tuple[Scene, ...]] = (
     takeover,
     books,
 )
-
-
-# --- the stage ---------------------------------------------------------------
-
-
-def open_home() -> Path:
-    """A home of its own, also for the processes that are started from here."""
-    for name in ("IPCBUS_NETWORK", "IPCBUS_AGENT"):
-        os.environ.pop(name, None)
-    home = Path(tempfile.mkdtemp(prefix="ipcbus-demo-"))
-    os.environ["IPCBUS_HOME"] = str(home)
-    return home
-
-
-def close_home(home: Path) -> int:
-    """End what still serves there and remove it; how many brokers did not end."""
-    left = 0
-    for network in networks.networks():
-        info = network.broker_info()
-        if info is not None and info.is_alive():
-            os.kill(info.pid, signal.SIGTERM)
-        deadline = time.monotonic() + WAIT_S
-        while network.is_served() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        left += network.is_served()
-    shutil.rmtree(home)
-    return left
-
-
-def perform(story: Story, scenes: Sequence[Scene]) -> None:
-    operator = Shell(story, "you")
-    story.title("Two brokers")
-    for name in ("dev", "prod"):
-        up = operator.run("up", "--network", name, "--detach")
-        story.tell("", f"network {name} is up at {up['endpoint']} (pid {up['pid']})")
-    with connect("dev", agent="alice") as alice, connect("dev", agent="carol") as carol:
-        cast = Cast(alice, Shell(story, "bob", "dev"), carol)
-        for scene in scenes:
-            scene(story, cast)
-    operator.run("down", "--all")
-
-
-def main(scenes: Sequence[Scene] = SCENES, out: TextIO | None = None) -> int:
-    """Play the scenes; the exit code."""
-    story = Story(out or sys.stdout)
-    home = open_home()
-    try:
-        perform(story, scenes)
-    except (IpcbusError, subprocess.TimeoutExpired, AssertionError) as error:
-        story.prove("the demo ran to its end", False, str(error) or repr(error))
-    finally:
-        left = close_home(home)
-    gone = left == 0 and not home.exists()
-    story.prove("nothing is left behind", gone, f"{left} brokers, no files")
-    return story.close()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

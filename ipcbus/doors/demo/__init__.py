@@ -1,0 +1,14 @@
+"""The demo: two networks, three agents, a broker that is killed; what was proved.
+
+    python -m ipcbus.doors.demo
+
+An ordinary client of the bus, in a home of its own that is removed again. alice is
+this program and speaks Python; bob is a shell, and everything it does is a command
+line that is shown; carol reads in the background. What must hold is checked as it
+happens and listed at the end with what was counted. Ends with 0 if all of it held,
+else with 1.
+
+    story    the transcript, and the list of what was proved
+    scenes   what is played
+    stage    the home, the order of things, the exit code
+"""
