@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 import ipcbus
-from ipcbus import errors
+from ipcbus import config, errors
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import DURABLE, ENDINGS
 from ipcbus.config.settings import FIELDS, KINDS
@@ -56,6 +56,30 @@ def test_every_setting_has_its_key_and_its_default() -> None:
         key: (field, str(KINDS[key].show(defaults[field])))
         for key, field in FIELDS.items()
     }
+
+
+def test_every_setting_has_its_bounds() -> None:
+    told = {
+        key: (allowed, default)
+        for key, allowed, default in rows(section(page("configuration.md"), "Settings"))
+        if key in KINDS
+    }
+    defaults = dataclasses.asdict(Settings())
+    assert told == {
+        key: (kind.allowed(), str(kind.show(defaults[FIELDS[key]])))
+        for key, kind in KINDS.items()
+    }
+
+
+def test_examples_of_configurations_load(tmp_path: Path) -> None:
+    blocks = re.findall(
+        r"^```yaml\n(.*?)^```", page("configuration.md"), re.MULTILINE | re.DOTALL
+    )
+    assert blocks
+    for block in blocks:
+        file = tmp_path / "networks.yaml"
+        file.write_text(block)
+        assert set(config.load(file).networks) == {"dev", "prod", "scratch"}
 
 
 def test_limits_of_the_protocol_are_as_told() -> None:

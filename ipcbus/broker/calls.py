@@ -7,7 +7,8 @@ anything: a refused call has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ipcbus.broker.blobs import Attachments
@@ -23,8 +24,8 @@ from ipcbus.errors import InvalidMessage, NameTaken, NotPermitted, UnknownRecipi
 from ipcbus.protocol.address import check_pattern
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.fields import is_key
-from ipcbus.protocol.limits import MAX_BODY, MAX_TTL_MS
-from ipcbus.protocol.pieces import unpack_header
+from ipcbus.protocol.limits import MAX_BODY, MAX_HEAD, MAX_TTL_MS
+from ipcbus.protocol.pieces import packed_size, unpack_header
 from ipcbus.store.base import Agent, AgentKey, Store
 
 
@@ -50,8 +51,8 @@ class Desk(NamedTuple):
 Handler = Callable[..., Any]
 
 
-def agents(desk: Desk, turn: Turn, session: Session) -> Any:
-    return [
+def agents(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
+    rows = (
         [
             agent.name,
             bool(agent.registered),
@@ -59,8 +60,9 @@ def agents(desk: Desk, turn: Turn, session: Session) -> Any:
             desk.last_seen.get(agent.number),
             desk.directory.joined(agent.number),
         ]
-        for agent in desk.directory.agents()
-    ]
+        for agent in islice(desk.directory.agents(), offset, None)
+    )
+    return _listing(rows, offset)
 
 
 def whoami(desk: Desk, turn: Turn, session: Session) -> Any:
@@ -92,11 +94,13 @@ def leave(desk: Desk, turn: Turn, session: Session, pattern: str) -> Any:
     return [desk.directory.joined(session.agent)]
 
 
-def topics(desk: Desk, turn: Turn, session: Session) -> Any:
-    return [
+def topics(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
+    found = desk.directory.topics()
+    rows = (
         [pattern, [desk.directory.name(number) for number in there]]
-        for pattern, there in desk.directory.topics().items()
-    ]
+        for pattern, there in islice(found.items(), offset, None)
+    )
+    return _listing(rows, offset)
 
 
 def register(desk: Desk, turn: Turn, session: Session, name: str, key: str) -> Any:
@@ -152,8 +156,8 @@ def revoke(desk: Desk, turn: Turn, session: Session, name: str) -> Any:
     return [len(keys), ended]
 
 
-def keys(desk: Desk, turn: Turn, session: Session) -> Any:
-    return [
+def keys(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
+    rows = (
         [
             desk.directory.name(key.agent) if key.agent else "",
             key.role,
@@ -162,8 +166,9 @@ def keys(desk: Desk, turn: Turn, session: Session) -> Any:
             _state(key, turn.now.wall),
             len(desk.sessions.of_key(key.key)),
         ]
-        for key in desk.directory.all_keys()
-    ]
+        for key in islice(desk.directory.all_keys(), offset, None)
+    )
+    return _listing(rows, offset)
 
 
 def limit(
@@ -188,6 +193,18 @@ def sweep_invitations(desk: Desk, turn: Turn) -> None:
     for key in late:
         desk.directory.delete_key(key.key)
         turn.do(Expel(key.key))
+
+
+def _listing(rows: Iterable[list[Any]], offset: int) -> list[Any]:
+    """As many rows as fit into a frame, and the offset of the rest; 0 for none."""
+    left = MAX_HEAD
+    fitted: list[list[Any]] = []
+    for row in rows:
+        left -= packed_size(row)
+        if left < 0 and fitted:
+            return [fitted, offset + len(fitted)]
+        fitted.append(row)
+    return [fitted, 0]
 
 
 def _register(desk: Desk, turn: Turn, name: str, key: str) -> tuple[Agent, bool]:

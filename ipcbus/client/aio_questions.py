@@ -16,10 +16,22 @@ class AsyncQuestions:
         raise NotImplementedError
 
     async def agents(self) -> list[words.Agent]:
-        return words.agents_from(await self.call("agents"))
+        return words.agents_from(await self._listing("agents"))
 
     async def topics(self) -> list[words.Topic]:
-        return words.topics_from(await self.call("topics"))
+        return words.topics_from(await self._listing("topics"))
+
+    async def keys(self) -> list[words.Key]:
+        """Who may connect; for operators."""
+        return words.keys_from(await self._listing("keys"))
+
+    async def _listing(self, name: str) -> list[list[Any]]:
+        """All rows of a call that answers in pages."""
+        rows, offset = words.listed(await self.call(name, 0))
+        while offset:
+            more, offset = words.listed(await self.call(name, offset))
+            rows += more
+        return rows
 
     async def join(self, pattern: str) -> list[str]:
         return words.patterns_from(await self.call("join", pattern))
@@ -68,10 +80,17 @@ class AsyncQuestions:
         return words.dead_from(await self.call("dead", limit, after))
 
     async def replay(self, id_: str | None = None) -> int:
-        return words.count_from(await self.call("replay", id_))
+        return await self._count("replay", id_)
 
     async def drop(self, id_: str | None = None) -> int:
-        return words.count_from(await self.call("drop", id_))
+        return await self._count("drop", id_)
+
+    async def _count(self, name: str, id_: str | None) -> int:
+        total = count = words.count_from(await self.call(name, id_))
+        while id_ is None and count:
+            count = words.count_from(await self.call(name, id_))
+            total += count
+        return total
 
     async def status(self) -> dict[str, Any]:
         return words.status_from(await self.call("status"))

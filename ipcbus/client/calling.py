@@ -104,6 +104,9 @@ class Calling:
             awaited.resolve(message)
         return bool(waiting)
 
+    def is_busy(self) -> bool:
+        return bool(self.waiting or self.awaited)
+
     def take(self, next_ref: Callable[[], int]) -> Iterator[Call]:
         while self._unsaid:
             id_ = next(iter(self._unsaid))

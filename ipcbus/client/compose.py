@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ipcbus.client.message import Outgoing
+from ipcbus.client.message import Attachment, Outgoing
 from ipcbus.errors import BoundExceeded, InvalidAddress, InvalidMessage
 from ipcbus.protocol import address, fields, limits
 from ipcbus.protocol.messages import FLAG_FUTURE, SENDABLE_KINDS, Draft, Meta
@@ -43,13 +43,15 @@ def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
         headers,
     ) = out
     raw = _raw(body)
+    if type(to) is not str:
+        to = _spelt(to)
     if to not in _addresses:
         _learn(to)
     if data is None and content_type is None and headers is None and not labels:
         meta = None if type(body) is str else _BYTES_META
     else:
         meta = _meta(out)
-    if kind not in SENDABLE_KINDS:
+    if type(kind) is not str or kind not in SENDABLE_KINDS:
         raise InvalidMessage(
             field="kind", reason=f"must be one of {', '.join(sorted(SENDABLE_KINDS))}"
         )
@@ -66,7 +68,7 @@ def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
     return (
         Draft(
             id_,
-            str(to),
+            to,
             kind,
             priority,
             None if ttl is None else _ttl_ms(ttl),
@@ -95,10 +97,14 @@ def _raw(body: str | bytes) -> bytes:
     return raw
 
 
-def _learn(to: str) -> None:
+def _spelt(to: object) -> str:
     if not isinstance(to, (str, address.Address)):
         raise InvalidAddress(address=to, reason="it is no text")
-    address.parse(str(to))
+    return str(to)
+
+
+def _learn(to: str) -> None:
+    address.parse(to)
     if len(_addresses) >= MOST_ADDRESSES:
         _addresses.clear()
     _addresses[to] = None
@@ -113,19 +119,25 @@ def _check_id(field: str, text: object) -> None:
 
 
 def _ttl_ms(ttl: float) -> int:
-    ms = int(ttl * 1000)
-    if not 0 < ms <= limits.MAX_TTL_MS:
-        most = limits.MAX_TTL_MS // 1000
+    most = limits.MAX_TTL_MS // 1000
+    ms = int(ttl * 1000) if _is_number(ttl) and 0 < ttl <= most else 0
+    if ms == 0:
         raise InvalidMessage(field="ttl", reason=f"must be above 0, up to {most} s")
     return ms
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _meta(out: Outgoing) -> bytes | None:
     content_type = out.content_type
     if content_type is None and not isinstance(out.body, str):
         content_type = BYTES
-    labels = list(out.labels) or None
-    headers = dict(out.headers) if out.headers else None
+    labels: Any = out.labels or None
+    if isinstance(labels, tuple):
+        labels = list(labels)
+    headers = out.headers or None
     data = _plain(out.data)
     for field, fits, rule in (
         ("content_type", fields.opt_text(content_type, 128), "a text of up to 128"),
@@ -154,8 +166,8 @@ def _plain(data: Any, depth: int = limits.MAX_DEPTH) -> Any:
 
 
 def _attachments(attach: tuple[Any, ...]) -> list[list[Any]]:
-    rows = [list(item) for item in attach]
-    if not fields.is_attachments(rows):
+    rows = [list(item) for item in attach if isinstance(item, Attachment)]
+    if len(rows) != len(attach) or not fields.is_attachments(rows):
         raise InvalidMessage(
             field="attach",
             reason=f"must be up to {limits.MAX_ATTACHMENTS} uploaded attachments",

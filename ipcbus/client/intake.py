@@ -294,6 +294,9 @@ class Intake:
         for message in messages:
             self._settling.release(message)
 
+    def is_fetching(self) -> bool:
+        return bool(self._fetches)
+
     def is_asking(self) -> bool:
         """Whether a CREDIT is unanswered."""
         return self._asked is not None

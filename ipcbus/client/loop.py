@@ -133,7 +133,8 @@ class Loop:
         Raises when there shall be no other.
         """
         try:
-            target = self._route.find(self._failures)
+            needed = not self.ready.done() or self.tracker.has_work()
+            target = self._route.find(self._failures, needed=needed)
             dealer = Dealer(target, self._keys, self._wake_read)
         except (NoBroker, CannotServe) as problem:
             if not self.ready.done():
@@ -177,12 +178,16 @@ class Loop:
         end = time.monotonic() + random.uniform(0, most)  # noqa: S311 - not a secret
         poller = zmq.Poller()
         poller.register(self._wake_read, zmq.POLLIN)
+        idle = not self.tracker.has_work()
         while self._goes_on() and (left := end - time.monotonic()) > 0:
             self._asleep = True
             if not self._commands:
                 poller.poll(int(left * 1000) + 1)
             self._awake()
             self._obey()
+            if idle and self.tracker.has_work():
+                self._failures = 0
+                return
 
     def _serve(self, dealer: Dealer) -> None:
         """Until BYE is said, or the connection is over: then it raises."""

@@ -17,10 +17,22 @@ class Questions:
         raise NotImplementedError
 
     def agents(self) -> list[words.Agent]:
-        return words.agents_from(self.call("agents"))
+        return words.agents_from(self._listing("agents"))
 
     def topics(self) -> list[words.Topic]:
-        return words.topics_from(self.call("topics"))
+        return words.topics_from(self._listing("topics"))
+
+    def keys(self) -> list[words.Key]:
+        """Who may connect; for operators."""
+        return words.keys_from(self._listing("keys"))
+
+    def _listing(self, name: str) -> list[list[Any]]:
+        """All rows of a call that answers in pages."""
+        rows, offset = words.listed(self.call(name, 0))
+        while offset:
+            more, offset = words.listed(self.call(name, offset))
+            rows += more
+        return rows
 
     def join(self, pattern: str) -> list[str]:
         """Get what is sent to topics that `pattern` matches; all patterns joined."""
@@ -75,11 +87,20 @@ class Questions:
         return words.dead_from(self.call("dead", limit, after))
 
     def replay(self, id_: str | None = None) -> int:
-        """Let dead letters wait again: one message's, or a page of all; how many."""
-        return words.count_from(self.call("replay", id_))
+        """Let dead letters wait again: one message's, or all; how many."""
+        return self._count("replay", id_)
 
     def drop(self, id_: str | None = None) -> int:
-        return words.count_from(self.call("drop", id_))
+        """Forget dead letters: one message's, or all; how many."""
+        return self._count("drop", id_)
+
+    def _count(self, name: str, id_: str | None) -> int:
+        """Of all, the broker moves a page in a call: ask until there are none."""
+        total = count = words.count_from(self.call(name, id_))
+        while id_ is None and count:
+            count = words.count_from(self.call(name, id_))
+            total += count
+        return total
 
     def status(self) -> dict[str, Any]:
         return words.status_from(self.call("status"))

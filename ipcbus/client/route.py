@@ -24,12 +24,16 @@ class Route:
     def is_local(self) -> bool:
         return self._remote is None
 
-    def find(self, failures: int) -> Target:
+    def find(self, failures: int, *, needed: bool = True) -> Target:
         """Who serves now, after `failures` tries in a row that came to nothing.
 
         Looked up each time: a successor may have another port. broker.json is
         believed at first, as that is all a connected client's way back needs; when
         nobody is there, the lock says whether somebody serves.
+
+        One that was killed leaves its broker.json, and is replaced at once. One that
+        was stopped takes it away: then another is started only if it is `needed`, or
+        nobody could ever stop a broker that has idle clients.
 
         May take as long as a broker takes to start. Raises `NoBroker`, or what kept
         a broker from starting.
@@ -39,7 +43,7 @@ class Route:
         network = self.network
         info = network.broker_info()
         if info is None or failures:
-            if self._start:
+            if self._start and (needed or info is not None):
                 from ipcbus.transport import launch  # 10 ms that most never pay
 
                 info = launch.ensure(network, wait_s=self._wait_s)

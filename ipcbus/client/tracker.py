@@ -236,6 +236,15 @@ class Tracker:
         else:
             awaited.resolve(found)
 
+    def has_work(self) -> bool:
+        """Whether somebody waits for something that a broker must do first."""
+        return bool(
+            self.outbox.waiting
+            or self.settling.waiting
+            or self.calling.is_busy()
+            or self.intake.is_fetching()
+        )
+
     def give_up(self, awaited: Awaited) -> None:
         """Nobody waits for this reply any more. One that has just come goes back."""
         self.calling.give_up(awaited)

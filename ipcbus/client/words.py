@@ -32,6 +32,18 @@ class Topic(NamedTuple):
     agents: list[str]
 
 
+class Key(NamedTuple):
+    """A public key (hex) and whose it is; `name` is empty for an operator's. `state`
+    is `live`, `expired` or `revoked`."""
+
+    name: str
+    role: str
+    key: str
+    created_at: int
+    state: str
+    sessions: int
+
+
 class Renamed(NamedTuple):
     old: str
     new: str
@@ -86,18 +98,29 @@ class DeadPage(NamedTuple):
 
 
 Answered = tuple[Any, bytes]
+Rows = list[list[Any]]
 Ask = tuple[str, list[Any]]
 
 
-def agents_from(answer: Answered) -> list[Agent]:
+def listed(answer: Answered) -> tuple[Rows, int]:
+    """The rows of a page, and the offset of the next one, 0 after the last."""
+    rows, offset = answer[0]
+    return rows, offset
+
+
+def agents_from(rows: Rows) -> list[Agent]:
     return [
         Agent(name, bool(registered), sessions, seen, topics)
-        for name, registered, sessions, seen, topics in answer[0]
+        for name, registered, sessions, seen, topics in rows
     ]
 
 
-def topics_from(answer: Answered) -> list[Topic]:
-    return [Topic(*row) for row in answer[0]]
+def topics_from(rows: Rows) -> list[Topic]:
+    return [Topic(*row) for row in rows]
+
+
+def keys_from(rows: Rows) -> list[Key]:
+    return [Key(*row) for row in rows]
 
 
 def patterns_from(answer: Answered) -> list[str]:

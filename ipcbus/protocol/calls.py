@@ -68,7 +68,8 @@ METHODS: Final[Mapping[str, Method]] = {
     # who is there
     "agents": _m(
         _ANYONE,
-        "[[name, registered, sessions, last_seen_ms or None, topics]]",
+        "[[[name, registered, sessions, last_seen_ms or None, topics]], next]",
+        _n("offset"),
     ),
     "whoami": _m(_ANYONE, "[agent or None, role, network, waiting]"),
     "rename": _m(
@@ -79,7 +80,7 @@ METHODS: Final[Mapping[str, Method]] = {
     ),
     "join": _m(_AGENT, "[patterns joined]", _t("pattern")),
     "leave": _m(_AGENT, "[patterns joined]", _t("pattern")),
-    "topics": _m(_ANYONE, "[[pattern, [agents]]]"),
+    "topics": _m(_ANYONE, "[[[pattern, [agents]]], next]", _n("offset")),
     # keys
     "register": _m(_OPERATOR, "[name, created]", _t("name"), _t("key")),
     "invite": _m(
@@ -93,7 +94,8 @@ METHODS: Final[Mapping[str, Method]] = {
     "revoke": _m(_OPERATOR, "[keys removed, sessions ended]", _t("name")),
     "keys": _m(
         _OPERATOR,
-        "[[name, role, key, created_at_ms, state, sessions]]",
+        "[[[name, role, key, created_at_ms, state, sessions]], next]",
+        _n("offset"),
     ),
     "limit": _m(
         _OPERATOR,

@@ -132,6 +132,11 @@ def check_meta(packed: Any) -> list[Any]:
     return parts
 
 
+def packed_size(value: Any) -> int:
+    """Bytes that a value takes in a head."""
+    return len(packb(value))
+
+
 def join_bodies(bodies: Sequence[bytes]) -> tuple[list[int], bytes]:
     """Sizes, and all bodies as one frame."""
     return [len(body) for body in bodies], b"".join(bodies)

@@ -98,7 +98,8 @@ class Watch:
         self.known: dict[bytes, Connection] = {}
         self.gone: list[bytes] = []
         self._by_fd: dict[int, Connection] = {}
-        self._doomed: dict[Connection, str] = {}
+        self._doomed: dict[Connection, str] = {}  # since the last tick
+        self._dying: dict[Connection, str] = {}  # since the one before
         self._round: list[Connection] = []
         self._most = most
         self._unread = unread
@@ -156,7 +157,8 @@ class Watch:
             self._doom(connection, reason)
 
     def doom_peer(self, peer: bytes, reason: str) -> None:
-        """Cut its connection at the next tick: what was said just now can leave."""
+        """Cut its connection when a whole tick has passed: what was said just now can
+        leave."""
         connection = self.known.get(peer)
         if connection is not None:
             self._doom(connection, reason)
@@ -176,8 +178,8 @@ class Watch:
         if mono < self._next:
             return
         self._next = mono + TICK_S
-        doomed, self._doomed = self._doomed, {}
-        for connection, reason in doomed.items():
+        dying, self._dying, self._doomed = self._dying, self._doomed, {}
+        for connection, reason in dying.items():
             self._cut(connection, reason)
         for connection in self._next_ones():
             self._look(connection)

@@ -72,7 +72,7 @@ def test_an_invitation_is_good_once_and_for_its_name(bus: Harness) -> None:
     actions = bus.say(OPERATOR, Call(1, "invite", ["zoe", once, 60_000], b""))
     assert Admit(once) in actions
     bus.hello(b"once")
-    assert bus.refused(b"once", "agents").code == "not_permitted"
+    assert bus.refused(b"once", "agents", 0).code == "not_permitted"
     actions = bus.say(b"once", Call(2, "redeem", [key_of("zoe")], b""))
     assert only(actions, Answer).value == ["zoe"]
     bus.hello(b"zoe")
@@ -126,7 +126,7 @@ def test_an_older_or_newer_minor_version_is_served(bus: Harness) -> None:
 
 
 def test_nothing_is_said_to_who_did_not_say_hello(bus: Harness) -> None:
-    actions = bus.say(b"alice/7", Call(1, "agents", [], b""))
+    actions = bus.say(b"alice/7", Call(1, "agents", [0], b""))
     assert closed(actions).code == "disconnected"
 
 
@@ -220,7 +220,7 @@ def test_the_operator_owns_no_mailbox(bus: Harness) -> None:
 def test_agents_tells_who_is_there(bus: Harness) -> None:
     bus.call(BOB, "join", "build")
     bus.lose(ALICE)
-    rows = {row[0]: row[1:] for row in bus.call(BOB, "agents")}
+    rows = {row[0]: row[1:] for row in bus.call(BOB, "agents", 0)[0]}
     assert rows["bob"] == [True, 1, None, ["build"]]
     assert rows["alice"] == [True, 0, bus.wall, []]
 
@@ -245,3 +245,16 @@ def test_a_broadcast_is_shown_to_those_who_got_it(bus: Harness) -> None:
     bus.join_up("late")
     assert bus.call(BOB, "show", "m1", 0, 10)[0][0][3][0] == "m1"
     assert bus.refused(b"late", "show", "m1", 0, 10).code == "no_such_message"
+
+
+def test_long_listings_come_in_pages(bus: Harness) -> None:
+    topics = [f"a-topic-with-quite-a-long-name-{n:03}" for n in range(100)]
+    for name in (f"agent-{n:03}" for n in range(100)):
+        bus.call(OPERATOR, "register", name, key_of(name))
+        bus.hello(name.encode())
+        for topic in topics:
+            bus.call(name.encode(), "join", topic)
+    rows, offset = bus.call(OPERATOR, "agents", 0)
+    assert offset == len(rows) < 102
+    rest, end = bus.call(OPERATOR, "agents", offset)
+    assert (len(rows) + len(rest), end) == (102, 0)

@@ -92,12 +92,16 @@ LOOP.append(LOOP)
         {"body": "\ud800"},
         {"kind": "bounce"},
         {"kind": "whisper"},
+        {"kind": ["inform"]},
         {"priority": -1},
         {"priority": 10},
         {"priority": 1.5},
         {"ttl": 0},
         {"ttl": -1},
         {"ttl": 400 * 24 * 3600},
+        {"ttl": "5"},
+        {"ttl": float("nan")},
+        {"ttl": 0.0001},
         {"id": ""},
         {"id": "x" * 65},
         {"id": "a b"},
@@ -109,6 +113,9 @@ LOOP.append(LOOP)
         {"data": LOOP},
         {"labels": ("x",) * 17},
         {"labels": ("x" * 65,)},
+        {"labels": 5},
+        {"labels": "text"},
+        {"headers": "text"},
         {"headers": {"x": 1}},
         {"content_type": "x" * 129},
         {"attach": (Attachment("00", 1, "x"),)},
@@ -121,7 +128,9 @@ def test_a_mistake_is_told_where_it_is_made(wrong: dict[str, Any]) -> None:
     assert raised.value.field in wrong
 
 
-@pytest.mark.parametrize("to", ["", "a b", "#", "bob@", "@dev", "x" * 33, 5, None])
+@pytest.mark.parametrize(
+    "to", ["", "a b", "#", "bob@", "@dev", "x" * 33, 5, None, ["bob"]]
+)
 def test_an_address_that_is_none_is_told_apart(to: Any) -> None:
     with pytest.raises(InvalidAddress):
         compose(Outgoing(to), lambda: "i")

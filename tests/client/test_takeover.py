@@ -111,7 +111,7 @@ def test_a_frozen_broker_is_given_up_and_comes_back(
         assert raised.value.id == "once"
         eventually(lambda: not alice.connected, within=15)
         with pytest.raises(NoBroker):
-            alice.call("agents", timeout=0.3)
+            alice.call("agents", 0, timeout=0.3)
     finally:
         os.kill(broker.pid, signal.SIGCONT)
     assert alice.send("alice", "x", id="once", timeout=30).state == "duplicate"
@@ -131,6 +131,20 @@ def test_without_leave_to_start_one_it_waits_for_a_broker(
     assert alice.epoch == second.epoch
     messages, _ = alice.fetch(10)
     assert [m.body for m in messages] == ["x", "y"]
+
+
+def test_a_broker_that_was_stopped_is_not_started_by_idle_clients(
+    network: Network, broker: BrokerInfo, alice: Client, bob: Client
+) -> None:
+    reader = threading.Thread(target=bob.receive, kwargs={"timeout": 30})
+    reader.start()
+    launch.stop(network)
+    eventually(lambda: not alice.connected and not bob.connected)
+    assert not network.is_served()
+    alice.send("bob", "there is work again")
+    reader.join(10)
+    assert not reader.is_alive()
+    assert network.is_served()
 
 
 def test_a_client_whose_socket_broke_comes_back(alice: Client, bob: Client) -> None:

@@ -201,7 +201,7 @@ def test_unread_deliveries_are_dropped_and_come_again(bus: Bus) -> None:
 
 
 def test_calls_that_may_be_repeated_are_and_others_end(bus: Bus) -> None:
-    asked, renamed = bus.alice.call("agents"), bus.alice.call("rename", None, "al")
+    asked, renamed = bus.alice.call("agents", 0), bus.alice.call("rename", None, "al")
     bus.alice.speak()
     bus.alice.cut()
     with pytest.raises(Disconnected, match="rename"):
@@ -463,7 +463,7 @@ def said_and_let_through(link: MemoryLink) -> list[ClientMessage]:
 def test_when_there_is_no_hope_everybody_is_told(bus: Bus) -> None:
     waiting: list[Pending[Any]] = [
         bus.alice.submit("bob"),
-        bus.alice.call("agents"),
+        bus.alice.call("agents", 0),
         bus.alice.wait_for("q"),
         bus.alice.fetch(1),
     ]

@@ -22,8 +22,9 @@ from tests.faults.crew import alive, rss_bytes, status
 from tests.transport.peers import Peer, send
 
 MESSAGES = 100_000
-A_ROUND = 250
+A_PEER = 250
 """Messages said on one connection: what the broker reads in a turn, before it cuts."""
+AT_ONCE = 10
 WARM_UP = 20_000
 GROWTH = 16 * 1024 * 1024
 
@@ -53,7 +54,7 @@ def test_random_frames_deliver_nothing_and_cost_no_memory(
     with ipcbus.connect("dev", agent="bob") as bob:
         while said < MESSAGES:
             _round(broker, pair, chance)
-            said += A_ROUND
+            said += AT_ONCE * A_PEER
             if said == WARM_UP:
                 before = rss_bytes(broker.pid)
             bob.send("bob", str(said), id=f"s{said}")
@@ -71,16 +72,19 @@ def test_random_frames_deliver_nothing_and_cost_no_memory(
 
 
 def _round(broker: BrokerInfo, pair: keys.KeyPair, chance: random.Random) -> None:
-    """As much noise as a connection takes. Ends when the broker has cut it."""
-    peer = Peer(broker.endpoint, broker.server_key, pair)
+    """Noise on some connections at once. Ends when the broker has cut them all."""
+    peers = [Peer(broker.endpoint, broker.server_key, pair) for _ in range(AT_ONCE)]
     try:
-        peer.frames(*HELLO)
-        for _ in range(A_ROUND):
-            peer.frames(*_noise(chance))
-        peer.frames(b"", b"", b"")  # in case that all of it was good
-        peer.event(zmq.EVENT_DISCONNECTED)
+        for peer in peers:
+            peer.frames(*HELLO)
+            for _ in range(A_PEER):
+                peer.frames(*_noise(chance))
+            peer.frames(b"", b"", b"")  # in case that all of it was good
+        for peer in peers:
+            peer.event(zmq.EVENT_DISCONNECTED)
     finally:
-        peer.close()
+        for peer in peers:
+            peer.close()
 
 
 def _noise(chance: random.Random) -> list[bytes]:

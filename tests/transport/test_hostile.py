@@ -25,6 +25,7 @@ from ipcbus.protocol.limits import MIB
 from ipcbus.protocol.messages import (
     Accepted,
     Answer,
+    ClientMessage,
     Closed,
     Credit,
     Deliver,
@@ -236,9 +237,12 @@ def test_bombs_are_refused_with_a_reason_and_cost_no_memory(people: Members) -> 
 
 def soup(dice: random.Random) -> list[bytes]:
     """Frames as a broken or hostile client may send: random, or nearly right."""
-    head, body = encode(
-        dice.choice([Ping(1), send(1, "mallory", b"x"), Credit(1, 1, 1, 1000)])
-    )
+    sayings: list[ClientMessage] = [
+        Ping(1),
+        send(1, "mallory", b"x"),
+        Credit(1, 1, 1, 1000),
+    ]
+    head, body = encode(dice.choice(sayings))
     changed = bytearray(head)
     for _ in range(dice.randrange(4)):
         changed[dice.randrange(len(changed))] = dice.randrange(256)
@@ -268,8 +272,9 @@ def pour(people: Members, count: int) -> None:
         for _ in range(100):
             mallory.frames(*soup(dice))
         mallory.ping(9)
-        assert mallory.hear(), f"seed {seed}"
+        assert mallory.listen(BOUND_S), f"seed {seed}"
         mallory.close()
+        serves(people)
         if at == min(count // 2, 2000):
             before = resident(people)
     serves(people)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipcbus.broker.events import Received
+from ipcbus.broker.events import Action, Event, Now, Received
 from ipcbus.protocol import limits
 from ipcbus.protocol.codec import encode
 from ipcbus.protocol.messages import Accepted, Closed, Hello, Ping, Pong
 from ipcbus.transport.inbox import MOST_MESSAGES
-from tests.transport.loops import Loop
+from tests.transport.loops import Echo, Loop
 from tests.transport.peers import send, until
 
 PING = encode(Ping(7))
@@ -79,14 +80,21 @@ def test_each_message_carries_the_key_that_authenticated_it(tmp_path: Path) -> N
         assert found == {peer.keys.public: Ping(n) for n, peer in enumerate(peers)}
 
 
+class Sizes(Echo):
+    """Notes how many events each turn has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def handle(self, events: Sequence[Event], now: Now) -> list[Action]:
+        self.sizes.append(len(events))
+        return super().handle(events, now)
+
+
 def test_a_flood_is_read_in_turns_that_are_bounded(tmp_path: Path) -> None:
-    with Loop(tmp_path) as loop:
-        sizes: list[int] = []
-        handle = loop.core.handle
-        loop.core.handle = lambda events, now: (  # type: ignore[method-assign]
-            sizes.append(len(events)),
-            handle(events, now),
-        )[1]
+    core = Sizes()
+    with Loop(tmp_path, core) as loop:
         peers = [loop.peer() for _ in range(8)]
         for peer in peers:
             peer.hello()
@@ -95,7 +103,7 @@ def test_a_flood_is_read_in_turns_that_are_bounded(tmp_path: Path) -> None:
                 peer.ping(number)
         for peer in peers:
             assert [peer.wait_for(Pong).number for _ in range(400)] == list(range(400))
-        assert max(sizes) <= MOST_MESSAGES
+    assert max(core.sizes) <= MOST_MESSAGES
 
 
 def test_a_frame_over_the_limit_ends_its_connection_and_no_other(
@@ -150,6 +158,6 @@ def test_any_frames_from_an_authorised_key_leave_the_others_served(
 
 
 @pytest.fixture(scope="module")
-def hostile_loop(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def hostile_loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     with Loop(tmp_path_factory.mktemp("loop")) as loop:
         yield loop

@@ -143,7 +143,7 @@ def test_a_peer_that_is_not_there_is_lost(ends: Ends) -> None:
 def test_a_slow_peer_gets_everything_in_order(ends: Ends) -> None:
     count = ends.stall()
     ends.outbox.say(ends.peer, Pong(1, 1))
-    got = []
+    got: list[bytes] = []
     while len(got) < count + 1:
         got.append(ends.read())
         ends.outbox.retry()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ipcbus.doors.cli.body import content, content_options, upload
+from ipcbus.doors.cli.newcomers import said_to
 from ipcbus.doors.cli.options import member, timeout_option
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.render import document, lines, of_message
@@ -35,8 +36,8 @@ def ask(
     """
     message = content(body, **options)
     with as_member(network, agent) as client:
-        message = upload(client, message)
-        answer = client.ask(to, timeout=timeout, ack=False, **message)
+        message = {**upload(client, message), "timeout": timeout, "ack": False}
+        answer = said_to(client, to, client.ask, message)
         view = of_message(answer)
         emit(document(view), lambda: lines(view, whole=True), as_json=as_json)
         confirm(client, [answer])

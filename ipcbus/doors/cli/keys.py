@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -20,8 +21,8 @@ _SHOWN = 12
 def keys(network: str | None, as_json: bool) -> None:
     """List who may connect."""
     with as_operator(network) as client:
-        rows, _ = client.call("keys")
-    found = [
+        rows = client.keys()
+    found: list[dict[str, Any]] = [
         {
             "name": name,
             "role": role,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipcbus.doors.cli.body import content, content_options, upload
+from ipcbus.doors.cli.newcomers import said_to
 from ipcbus.doors.cli.options import member, timeout_option
 from ipcbus.doors.cli.output import emit, paint, safe_line
 from ipcbus.doors.cli.session import as_member
@@ -83,7 +84,8 @@ def deliver(
 ) -> None:
     """Send one message and say what became of it."""
     with as_member(network, agent, timeout=timeout) as client:
-        receipt = client.send(to, timeout=timeout, **upload(client, message))
+        message = {**upload(client, message), "timeout": timeout}
+        receipt = said_to(client, to, client.send, message)
     emit(document(receipt), lambda: lines(receipt), as_json=as_json)
 
 

@@ -40,6 +40,16 @@ def test_two_agents_talk_through_a_broker_in_the_foreground(
     assert broker.end().code == 0
 
 
+def test_the_first_message_waits_for_the_second_agent(run: Run) -> None:
+    """Nobody is there that its recipient could be a misspelling of."""
+    assert run("up", "--network", "dev", "--detach").code == 0
+    sent = run("send", "bob", "hi", "--network", "dev", "--as", "alice", "--json")
+    assert (sent.code, sent.json["state"]) == (0, "future")
+    assert "nobody is called bob yet" in sent.err
+    assert "  | hi\n" in run("check", "--network", "dev", "--as", "bob").out
+    assert run("send", "bbo", "hi", "--network", "dev", "--as", "alice").code == 6
+
+
 def test_nobody_has_to_start_a_broker(run: Run) -> None:
     """The first to need one starts it; the network alone has to be there."""
     assert run("up", "--network", "dev", "--detach").code == 0
