@@ -32,7 +32,7 @@ from ipcbus.transport import launch
 SHARED_BY = 50
 """Clients in one process, when there are many."""
 
-QUIET_CPU = 0.02
+QUIET_CPU = 0.15
 QUIET_S = 0.3
 """A broker that used less than this share of a processor for so long is idle."""
 
@@ -93,7 +93,7 @@ class Bus:
             "broker_rss_mib": rss_bytes(self._info.pid) / 2**20,
         }
 
-    def settle(self, most_s: float = 30.0) -> None:
+    def settle(self, most_s: float = 10.0) -> None:
         """Wait until the broker has indexed what came: what follows has the machine."""
         end = time.monotonic() + most_s
         used = cpu_s(self._info.pid)

@@ -22,14 +22,12 @@ EXPIRED = "4.4.7"
 NO_SUCH_AGENT = "5.1.1"
 MAILBOX_FULL = "5.2.2"
 GIVEN_UP = "5.3.0"
-REMOVED = "5.7.1"
 
 CODES = {
     EXPIRED: "expired",
     NO_SUCH_AGENT: "no_such_agent",
     MAILBOX_FULL: "mailbox_full",
     GIVEN_UP: "given_up",
-    REMOVED: "removed",
 }
 """Status of a bounce -> its word."""
 

@@ -89,7 +89,14 @@ class Settlement(Pending[None]):
         self.reason = reason
 
     def facts(self) -> dict[str, Any]:
-        return {"id": self.message.id}
+        message = getattr(self, "message", None)
+        return {"id": message.id} if message is not None else {}
+
+    def finish(self) -> None:
+        # The message knows this settlement: without the way back both are freed at
+        # once, and do not wait for the collector of cycles.
+        del self.message
+        super().finish()
 
 
 class Owner(Protocol):

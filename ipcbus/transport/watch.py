@@ -234,12 +234,17 @@ class Watch:
             self._cut(connection, f"{unread} bytes and no end of the message")
 
     def _cut(self, connection: Connection, reason: str) -> None:
+        if not self._is_current(connection):
+            return
         with contextlib.suppress(OSError):  # closed already, which is what we want
             os.dup2(connection.fd, self._hand, inheritable=False)
-            if self.read() and self._by_fd.get(connection.fd) is connection:
+            if self._is_current(connection):
                 _log.info("cut a connection: %s (key %.8s)", reason, connection.key)
                 _shut_down(self._hand)
         os.dup2(self._null, self._hand, inheritable=False)
+
+    def _is_current(self, connection: Connection) -> bool:
+        return self.read() and self._by_fd.get(connection.fd) is connection
 
 
 def _is_older(peer: bytes, other: bytes) -> bool:

@@ -54,6 +54,7 @@ def members(network: Network, broker: BrokerInfo) -> Iterator[Members]:
         yield made
     finally:
         made.close()
+        print(made.log()[-4000:].decode())  # shown if the test fails
 
 
 def take(peer: Peer, bound: float = 10.0) -> Deliver:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from ipcbus.doors.cli.options import operator
+from ipcbus.doors.cli.options import operator, typed
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.session import as_operator
 from ipcbus.errors import Disconnected, IpcbusError, TimedOut, UsageError
@@ -35,7 +35,7 @@ def down(network: str | None, as_json: bool, all_: bool, force: bool) -> None:
 
     Mail stays where it is. One that is not running is stopped already.
     """
-    if all_ and network:
+    if all_ and typed("network"):
         raise UsageError(reason="say --network or --all, not both")
     chosen = networks() if all_ else [choose(network)]
     found = [_stop(each, force) for each in chosen]

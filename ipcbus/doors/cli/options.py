@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ipcbus.units import duration_ms
 
@@ -38,6 +39,12 @@ def network_option(command: F) -> F:
         metavar="NAME",
         help="The network; needless if there is only one.",
     )(command)
+
+
+def typed(option: str) -> bool:
+    """Whether the user wrote it on the command line; a variable is no order."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
 
 
 def agent_option(command: F) -> F:

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from ipcbus.doors.cli.options import operator
+from ipcbus.doors.cli.options import operator, typed
 from ipcbus.doors.cli.output import emit, safe_line
 from ipcbus.errors import AlreadyServing, UsageError
 from ipcbus.networks import BrokerInfo, Network, choose, create
+from ipcbus.protocol.address import fold
 
 
 @click.command()
@@ -20,7 +21,7 @@ from ipcbus.networks import BrokerInfo, Network, choose, create
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Run and look after all that this file describes.",
+    help="Run and look after all that this file describes, or --network of it.",
 )
 @click.option(
     "--host", metavar="ADDRESS", help="Where to listen; this machine only, by default."
@@ -51,16 +52,32 @@ def up(
     """
     asked = {"host": host, "port": port, "plain": plain}
     given = {name: value for name, value in asked.items() if value is not None}
-    if config is not None:
-        if network or given or detach:
-            raise UsageError(reason="--config stands alone: the file says the rest")
+    if config is not None and not (network and typed("network")):
+        if given or detach:
+            raise UsageError(reason="with --config, say --network for one of its own")
         return _supervise(config, as_json)
-    chosen = create(network) if network else choose()
+    if config is not None:
+        chosen = _described(config, str(network))
+    else:
+        chosen = create(network) if network else choose()
     if detach:
         _announce(_detached(chosen, given), as_json)
         return 0
     _settle(chosen, given)
     return _serve(chosen, as_json)
+
+
+def _described(file: Path, name: str) -> Network:
+    """One network of a configuration, made as it is described there."""
+    from ipcbus.config import load
+    from ipcbus.transport.supervise import set_up
+
+    described = load(file).networks
+    for each in described.values():
+        if fold(each.name) == fold(name):
+            return set_up(each)[0]
+    known = ", ".join(described)
+    raise UsageError(reason=f"{file} describes no network {name}, only: {known}")
 
 
 def _serve(network: Network, as_json: bool) -> int:

@@ -113,6 +113,7 @@ def test_a_command_imports_no_other_command() -> None:
         "app",
         "body",
         "failures",
+        "newcomers",
         "options",
         "output",
         "send",

@@ -199,5 +199,24 @@ def test_a_configuration_says_it_all(run: Run, tmp_path: Path) -> None:
     done = run("up", "--config", str(tmp_path / "x.yaml"), "--port", "1", "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
 
+    done = run("up", "--config", str(tmp_path / "x.yaml"), "-n", "none", "--json")
+    assert done.code == 2
     done = run("up", "--config", str(tmp_path / "missing.yaml"), "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "config")
+
+
+def test_one_network_of_a_configuration_can_be_run_alone(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "two.yaml"
+    file.write_text("networks:\n  dev: {port: 0}\n  prod: {port: 0}\n")
+    done = run("up", "--config", str(file), "--network", "prod", "--detach", "--json")
+    assert (done.code, done.json["network"]) == (0, "prod")
+    listed = run("networks", "--json").json["networks"]
+    assert [each["network"] for each in listed] == ["prod"]
+
+
+def test_a_variable_does_not_contradict_all(run: Run) -> None:
+    assert run("up", "-n", "dev", "--detach").code == 0
+    stopped = run("down", "--all", "--json", env={"IPCBUS_NETWORK": "dev"})
+    assert stopped.json["networks"] == [{"network": "dev", "stopped": True}]
