@@ -36,8 +36,9 @@ from ipcbus.client.tracker import Tracker
 from ipcbus.errors import Disconnected, IpcbusError
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.codec import Frames, decode_client, encode, encode_deliver
-from ipcbus.store.base import Agent, AgentKey, Store
+from ipcbus.store.base import Store
 from ipcbus.store.memory import MemoryStore
+from ipcbus.store.records import Agent, AgentKey
 
 START_MS = 1_700_000_000_000
 

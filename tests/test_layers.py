@@ -34,9 +34,10 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus.units": ("ipcbus.errors",),
     "ipcbus.protocol": ("ipcbus.errors",),
     "ipcbus.networks": ("ipcbus.errors", "ipcbus.protocol.address"),
-    "ipcbus.store.base": CORE,
+    "ipcbus.store.records": CORE,
+    "ipcbus.store.base": (*CORE, "ipcbus.store.records"),
     "ipcbus.store": CORE,
-    "ipcbus.broker": (*CORE, "ipcbus.store.base"),
+    "ipcbus.broker": (*CORE, "ipcbus.store.base", "ipcbus.store.records"),
     "ipcbus.config": (*CORE, "ipcbus.units", "ipcbus.broker.settings"),
     "ipcbus.transport": (
         *CORE,
@@ -82,7 +83,13 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
 EXACTLY: Final = {"ipcbus_bridges": "ipcbus"}
 """A bridge gets the public face and nothing beneath it."""
 
-PURE: Final = ("ipcbus.errors", "ipcbus.protocol", "ipcbus.broker", "ipcbus.store.base")
+PURE: Final = (
+    "ipcbus.errors",
+    "ipcbus.protocol",
+    "ipcbus.broker",
+    "ipcbus.store.base",
+    "ipcbus.store.records",
+)
 """What takes values and returns values: clocks, chance and I/O are handed in."""
 
 WORLD: Final = frozenset(

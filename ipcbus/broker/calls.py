@@ -26,7 +26,8 @@ from ipcbus.protocol.calls import Role
 from ipcbus.protocol.fields import is_key
 from ipcbus.protocol.limits import MAX_BODY, MAX_HEAD, MAX_TTL_MS
 from ipcbus.protocol.pieces import packed_size, unpack_header
-from ipcbus.store.base import Agent, AgentKey, Store
+from ipcbus.store.base import Store
+from ipcbus.store.records import Agent, AgentKey
 
 
 class Desk(NamedTuple):

@@ -29,7 +29,7 @@ from ipcbus.protocol.limits import (
     PAGE,
 )
 from ipcbus.protocol.pieces import join_bodies, unpack_header
-from ipcbus.store.base import Dead, Found, Key, Row
+from ipcbus.store.records import Dead, Found, Key, Row
 
 ROW_OVERHEAD = 32
 """Bytes of a row besides its header."""

@@ -19,8 +19,9 @@ from ipcbus.broker.turn import Turn
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import Settle, Settled
 from ipcbus.protocol.pieces import unroll
-from ipcbus.store.base import Entry, Key, Mail, Waiting
-from ipcbus.store.base import Mailbox as Total
+from ipcbus.store.base import Mail
+from ipcbus.store.records import Entry, Key, Waiting
+from ipcbus.store.records import Mailbox as Total
 
 
 class Mailboxes(dict[int, Mailbox]):

@@ -13,14 +13,8 @@ from ipcbus.broker.settings import Settings
 from ipcbus.errors import BoundExceeded, NameTaken, NotPermitted
 from ipcbus.protocol.address import BROKER_NAME, check_name, fold, matches
 from ipcbus.protocol.calls import Role
-from ipcbus.store.base import (
-    Agent,
-    AgentKey,
-    Alias,
-    Registry,
-    Snapshot,
-    Subscription,
-)
+from ipcbus.store.base import Registry
+from ipcbus.store.records import Agent, AgentKey, Alias, Snapshot, Subscription
 
 
 class Directory:

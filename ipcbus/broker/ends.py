@@ -16,7 +16,8 @@ from ipcbus.broker.turn import Turn
 from ipcbus.protocol.address import fold
 from ipcbus.protocol.messages import ACK, BOUNCE, TRUST_BROKER, Header
 from ipcbus.protocol.pieces import unpack_header
-from ipcbus.store.base import Entry, Key, Mail, Waiting
+from ipcbus.store.base import Mail
+from ipcbus.store.records import Entry, Key, Waiting
 
 EXPIRED = "4.4.7"
 NO_SUCH_AGENT = "5.1.1"

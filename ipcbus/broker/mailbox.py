@@ -20,7 +20,8 @@ from heapq import heappop, heappush, nsmallest
 
 from ipcbus.broker.sessions import Session
 from ipcbus.protocol.limits import MAX_BODY, MIB
-from ipcbus.store.base import Key, Mail, Waiting
+from ipcbus.store.base import Mail
+from ipcbus.store.records import Key, Waiting
 
 Mark = tuple[int, int]
 """`(rank, seq)`: a place in a mailbox."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipcbus.broker.settings import Settings
 from ipcbus.errors import BoundExceeded
-from ipcbus.store.base import Agent
+from ipcbus.store.records import Agent
 
 BURST_S = 10
 """Seconds of its rate that an agent may save up."""

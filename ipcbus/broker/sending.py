@@ -44,7 +44,8 @@ from ipcbus.protocol.messages import (
     Send,
 )
 from ipcbus.protocol.pieces import pack_header, pack_meta
-from ipcbus.store.base import Agent, Entry, Row, Store, Waiting, fingerprint
+from ipcbus.store.base import Store
+from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
 
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""

@@ -66,7 +66,8 @@ from ipcbus.protocol.messages import (
     Settle,
     Welcome,
 )
-from ipcbus.store.base import Mailbox, Snapshot, Store
+from ipcbus.store.base import Store
+from ipcbus.store.records import Mailbox, Snapshot
 
 HANDLERS = PEOPLE | MAIL
 

@@ -12,7 +12,7 @@ from collections import Counter
 from ipcbus.broker.events import Action, Hand, Now, Say
 from ipcbus.errors import IpcbusError
 from ipcbus.protocol.messages import BrokerMessage, Closed
-from ipcbus.store.base import Waiting
+from ipcbus.store.records import Waiting
 
 
 class Turn:

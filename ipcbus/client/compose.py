@@ -26,60 +26,36 @@ def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
 
     Raises `InvalidMessage`, `InvalidAddress`, `BoundExceeded`.
     """
-    (
-        to,
-        body,
-        data,
-        kind,
-        thread,
-        reply_to,
-        ttl,
-        priority,
-        id_,
-        future,
-        attach,
-        content_type,
-        labels,
-        headers,
-    ) = out
-    raw = _raw(body)
-    if type(to) is not str:
-        to = _spelt(to)
+    to = out.to if type(out.to) is str else _spelt(out.to)
     if to not in _addresses:
         _learn(to)
-    if data is None and content_type is None and headers is None and not labels:
-        meta = None if type(body) is str else _BYTES_META
-    else:
-        meta = _meta(out)
+    raw = _raw(out.body)
+    kind, priority, thread, reply_to = out.kind, out.priority, out.thread, out.reply_to
     if type(kind) is not str or kind not in SENDABLE_KINDS:
         raise InvalidMessage(
             field="kind", reason=f"must be one of {', '.join(sorted(SENDABLE_KINDS))}"
         )
     if type(priority) is not int or not 0 <= priority < limits.PRIORITIES:
         raise InvalidMessage(field="priority", reason="must be 0 to 9")
-    if id_ is None:
-        id_ = fresh_id()
-    else:
-        _check_id("id", id_)
     if thread is not None:
         _check_id("thread", thread)
     if reply_to is not None:
         _check_id("reply_to", reply_to)
-    return (
-        Draft(
-            id_,
-            to,
-            kind,
-            priority,
-            None if ttl is None else _ttl_ms(ttl),
-            thread,
-            reply_to,
-            FLAG_FUTURE if future else 0,
-            _attachments(attach) if attach else None,
-            meta,
-        ),
-        raw,
+    if out.id is not None:
+        _check_id("id", out.id)
+    draft = Draft(
+        out.id or fresh_id(),
+        to,
+        kind,
+        priority,
+        None if out.ttl is None else _ttl_ms(out.ttl),
+        thread,
+        reply_to,
+        FLAG_FUTURE if out.future else 0,
+        _attachments(out.attach) if out.attach else None,
+        _meta(out),
     )
+    return draft, raw
 
 
 def _raw(body: str | bytes) -> bytes:
@@ -132,6 +108,8 @@ def _is_number(value: object) -> bool:
 
 def _meta(out: Outgoing) -> bytes | None:
     content_type = out.content_type
+    if content_type is out.data is out.headers is None and not out.labels:
+        return None if type(out.body) is str else _BYTES_META
     if content_type is None and not isinstance(out.body, str):
         content_type = BYTES
     labels: Any = out.labels or None

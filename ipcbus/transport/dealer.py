@@ -34,9 +34,6 @@ EVENTS: Final = (
     | zmq.EVENT_CLOSED
 )
 
-FRAME_ROOM: Final = 256 * 1024
-"""A batch of deliveries may exceed one body by as much."""
-
 MOST_SOCKETS: Final = 8192
 """Three of them make one client; tests and benchmarks run hundreds in a process."""
 
@@ -160,7 +157,7 @@ def _set_options(socket: zmq.Socket[bytes], target: Target, keys: KeyPair) -> No
         (zmq.IMMEDIATE, 1),
         (zmq.RECONNECT_IVL, -1),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-        (zmq.MAXMSGSIZE, MAX_FRAME + FRAME_ROOM),
+        (zmq.MAXMSGSIZE, MAX_FRAME),
     ):
         socket.set(option, value)
     if target.server_key is None:

@@ -25,7 +25,8 @@ from ipcbus.broker.state import Broker
 from ipcbus.errors import Fenced, IpcbusError, StaleFile, StoreFailed, UsageError
 from ipcbus.networks import BrokerInfo, Network, this_broker
 from ipcbus.protocol.calls import Role
-from ipcbus.store.base import AgentKey, Snapshot, Store
+from ipcbus.store.base import Store
+from ipcbus.store.records import AgentKey, Snapshot
 from ipcbus.store.sqlite import SqliteStore
 from ipcbus.transport import keys, launch
 from ipcbus.transport.clock import Clock

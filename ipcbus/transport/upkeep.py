@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ipcbus.broker.events import BackedUp, Backup, Event, Now
@@ -46,8 +46,14 @@ the collector is off in the loop."""
 class Upkeep:
     """When to do the next step of `store.archive.maintain`, and how large."""
 
-    def __init__(self, store: Store, history_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        history_ms: int,
+        mono: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
+        self._mono = mono
         self._history_ms = history_ms
         self._limit = FEWEST
         self._at = 0.0
@@ -65,11 +71,11 @@ class Upkeep:
         """Do a step if it is time. Raises what the store raises."""
         if now.mono < (self._at if idle else self._at + self._delay()):
             return
-        began = time.monotonic()
+        began = self._mono()
         self._store.begin()
         more = self._store.archive.maintain(now.wall, self._history_ms, self._limit)
         self._store.commit()
-        ended = time.monotonic()
+        ended = self._mono()
         self._took = ended - began
         self._fit()
         self._at = ended + (self._took if more else QUIET_S)

@@ -33,8 +33,9 @@ from ipcbus.protocol.messages import (
     Welcome,
 )
 from ipcbus.protocol.pieces import runs, unpack_header
-from ipcbus.store.base import AgentKey, Store
+from ipcbus.store.base import Store
 from ipcbus.store.memory import MemoryStore
+from ipcbus.store.records import AgentKey
 
 START = 1_700_000_000_000
 OPERATOR_KEY = "0" * 64

@@ -207,7 +207,7 @@ def test_calls_that_may_be_repeated_are_and_others_end(bus: Bus) -> None:
     with pytest.raises(Disconnected, match="rename"):
         renamed.result(0)
     bus.broker.settle_down()
-    assert [row[0] for row in asked.result(0)[0]] == ["alice", "bob"]
+    assert [row[0] for row in asked.result(0)[0][0]] == ["alice", "bob"]
 
 
 # --- receiving -------------------------------------------------------------------

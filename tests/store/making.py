@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from ipcbus.protocol.messages import Header, Meta
 from ipcbus.protocol.pieces import pack_header, pack_meta
-from ipcbus.store.base import Entry, Key, Row, Store
+from ipcbus.store.base import Store
+from ipcbus.store.records import Entry, Key, Row
 
 ALICE, BOB, CAROL = 1, 2, 3
 RANK = 5

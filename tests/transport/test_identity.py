@@ -7,7 +7,6 @@ name, another's routing id, a gate that does not work.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +25,10 @@ from ipcbus.transport.selftest import check_gate
 from ipcbus.transport.sockets import Sockets
 from ipcbus.transport.zap import Gate
 from tests.transport.loops import Loop
-from tests.transport.members import Members, members, take
+from tests.transport.members import Members, take
 from tests.transport.peers import Peer, draft, send, until
 
 pytestmark = pytest.mark.security
-
-
-@pytest.fixture
-def people(network: Network, broker: BrokerInfo) -> Iterator[Members]:
-    with members(network, broker) as made:
-        yield made
 
 
 # --- who may come in -----------------------------------------------------------

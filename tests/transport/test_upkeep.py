@@ -54,14 +54,12 @@ class Counting:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    made = Counting()
-    monkeypatch.setattr(upkeep.time, "monotonic", lambda: made.mono)
-    return made
+def store() -> Counting:
+    return Counting()
 
 
 def make(store: Any) -> Upkeep:
-    return Upkeep(store, history_ms=7)
+    return Upkeep(store, history_ms=7, mono=lambda: store.mono)
 
 
 def step(store: Counting, keeper: Upkeep, *, idle: bool = True) -> bool:

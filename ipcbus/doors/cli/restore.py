@@ -29,6 +29,7 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
     if not file.is_file():
         raise UsageError(reason=f"{file}: no such file")
     chosen = create(network) if network else choose()
+    last = chosen.broker_info()  # of a broker that died; the lock takes it away
     lock = chosen.lock()
     try:
         if chosen.database.exists() and not replace:
@@ -36,7 +37,12 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
                 reason=f"{chosen.name} has a store; add --replace to give it up"
             )
         shown, total = Progress(file.name), file.stat().st_size
-        facts = adopt(file, chosen.database, progress=lambda done: shown(done, total))
+        facts = adopt(
+            file,
+            chosen.database,
+            epoch=last.epoch if last else 0,
+            progress=lambda done: shown(done, total),
+        )
     finally:
         os.close(lock)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipcbus.store.base import ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS, Found, Row
+from ipcbus.store.base import ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
 from ipcbus.store.memory.state import State
+from ipcbus.store.records import Found, Row
 from ipcbus.store.words import occurs, parse_query, searchable
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ipcbus.store.base import Dead, Entry, Key, Mailbox, Row, Waiting
 from ipcbus.store.memory.state import Grave, State
+from ipcbus.store.records import Dead, Entry, Key, Mailbox, Row, Waiting
 
 
 class MemoryMail:

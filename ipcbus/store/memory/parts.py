@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ipcbus.errors import NoSuchMessage
-from ipcbus.store.base import Agent, AgentKey, Alias, Blob, Subscription
 from ipcbus.store.memory.state import State, Upload
+from ipcbus.store.records import Agent, AgentKey, Alias, Blob, Subscription
 
 
 class MemoryRegistry:

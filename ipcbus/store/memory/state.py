@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ipcbus.errors import StoreFull
-from ipcbus.store.base import (
+from ipcbus.store.memory.tables import SortedTable, Table, Undo, undo_all
+from ipcbus.store.records import (
     Agent,
     AgentKey,
     Alias,
@@ -17,7 +18,6 @@ from ipcbus.store.base import (
     Subscription,
     fingerprint,
 )
-from ipcbus.store.memory.tables import SortedTable, Table, Undo, undo_all
 
 PLENTY: Final = 1 << 40
 

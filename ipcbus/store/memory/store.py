@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ipcbus.errors import Fenced, StoreFailed
-from ipcbus.store.base import Snapshot
 from ipcbus.store.memory.archive import MemoryArchive
 from ipcbus.store.memory.mail import MemoryMail
 from ipcbus.store.memory.parts import MemoryBlobs, MemoryRegistry
 from ipcbus.store.memory.state import State
+from ipcbus.store.records import Snapshot
 
 
 class MemoryStore:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ipcbus.store.base import Found
+from ipcbus.store.records import Found
 from ipcbus.store.sqlite.database import Database, translated
 from ipcbus.store.sqlite.upkeep import Upkeep
 from ipcbus.store.words import parse_query, to_fts

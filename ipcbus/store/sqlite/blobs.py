@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipcbus.errors import NoSuchMessage
-from ipcbus.store.base import Blob
+from ipcbus.store.records import Blob
 from ipcbus.store.sqlite.database import Database, translated
 
 

@@ -23,7 +23,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 import apsw
 
 from ipcbus.errors import Fenced, IpcbusError, StoreFailed, StoreFull
-from ipcbus.store.base import fingerprint
+from ipcbus.store.records import fingerprint
 from ipcbus.store.sqlite.space import MIB, Space
 
 CHECKPOINT_BYTES: Final = 4 * MIB

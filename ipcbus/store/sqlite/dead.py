@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipcbus.store.base import Dead, Key
+from ipcbus.store.records import Dead, Key
 from ipcbus.store.sqlite.database import Database, translated
 from ipcbus.store.sqlite.forget import strip
 

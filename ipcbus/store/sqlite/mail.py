@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from ipcbus.store.base import Entry, Key, Mailbox, Row, Waiting
+from ipcbus.store.records import Entry, Key, Mailbox, Row, Waiting
 from ipcbus.store.sqlite.database import translated
 from ipcbus.store.sqlite.dead import DeadLetters
 from ipcbus.store.sqlite.forget import strip

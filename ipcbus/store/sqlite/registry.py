@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ipcbus.store.base import Agent, AgentKey, Alias, Mailbox, Snapshot, Subscription
+from ipcbus.store.records import Agent, AgentKey, Alias, Mailbox, Snapshot, Subscription
 from ipcbus.store.sqlite.database import Database, translated
 
 _pack = json.JSONEncoder(separators=(",", ":")).encode

@@ -18,7 +18,7 @@ from ipcbus.errors import (
     StoreFailed,
     UnsafeFolder,
 )
-from ipcbus.store.base import Snapshot
+from ipcbus.store.records import Snapshot
 from ipcbus.store.sqlite.archive import SqliteArchive
 from ipcbus.store.sqlite.blobs import SqliteBlobs
 from ipcbus.store.sqlite.check import check_identity, quick_check

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from ipcbus.errors import InvalidMessage
-from ipcbus.store.base import ID_MS, Found, Store
+from ipcbus.store.base import ID_MS, Store
+from ipcbus.store.records import Found
 from tests.store.making import (
     ALICE,
     BOB,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ipcbus.errors import NoSuchMessage
-from ipcbus.store.base import ID_MS, UNUSED_BLOB_MS, Blob, Store
+from ipcbus.store.base import ID_MS, UNUSED_BLOB_MS, Store
+from ipcbus.store.records import Blob
 from tests.store.making import (
     ALICE,
     BOB,

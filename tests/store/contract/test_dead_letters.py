@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipcbus.store.base import Dead, Store, fingerprint
+from ipcbus.store.base import Store
+from ipcbus.store.records import Dead, fingerprint
 from tests.store.making import (
     BOB,
     CAROL,

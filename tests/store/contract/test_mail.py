@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipcbus.store.base import Entry, Store, Waiting, fingerprint, totals_of
+from ipcbus.store.base import Store
+from ipcbus.store.records import Entry, Waiting, fingerprint, totals_of
 from tests.store.making import (
     ALICE,
     BOB,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipcbus.store.base import Agent, AgentKey, Alias, Store, Subscription
+from ipcbus.store.base import Store
+from ipcbus.store.records import Agent, AgentKey, Alias, Subscription
 from tests.store.making import turn
 
 ANN = Agent(1, "Ann", 1, 10, 0, 0, 0)

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ipcbus.store.base import ID_MS, Entry, Key, Mailbox, Row, Store
+from ipcbus.store.base import ID_MS, Store
 from ipcbus.store.memory import MemoryStore
+from ipcbus.store.records import Entry, Key, Mailbox, Row
 from ipcbus.store.sqlite import SqliteStore
 
 AGENTS = st.integers(1, 3)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ipcbus.errors import StoreFailed
-from ipcbus.store.base import Mailbox, Snapshot, Store
+from ipcbus.store.base import Store
+from ipcbus.store.records import Mailbox, Snapshot
 from tests.store.making import fill, key, row, turn, waiting
 
 Unopened = Callable[[], Store]
