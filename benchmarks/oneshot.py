@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rounds = parser.parse_args(arguments).rounds
     home = tempfile.mkdtemp(prefix="ipcbus-oneshot-")
     os.environ["IPCBUS_HOME"] = home
+    # Users have compiled files; a developer's shell may forbid to write them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     network = networks.create("bench")
     launch.start(network)
     try:

@@ -19,10 +19,8 @@ class Rates:
         """Agent -> (tokens left, when that was)."""
 
     def check(self, agent: Agent, mono: float) -> None:
-        """Take one token. Raises `BoundExceeded`."""
+        """Take one token of an agent that has a rate. Raises `BoundExceeded`."""
         rate = agent.rate or self._settings.rate
-        if not rate:
-            return
         full = float(rate * BURST_S)
         tokens, then = self._buckets.get(agent.number, (full, mono))
         tokens = min(full, tokens + (mono - then) * rate)

@@ -7,7 +7,7 @@ one bad one never stops the others of its batch.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.delivery import Delivery, Mailboxes
@@ -43,7 +43,7 @@ from ipcbus.protocol.messages import (
     Meta,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header, pack_meta
+from ipcbus.protocol.pieces import pack_header, pack_meta, unpack_header
 from ipcbus.store.base import Store
 from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
 
@@ -55,20 +55,27 @@ OWN_IDS = f"{BROKER_NAME}-"
 """How the ids of the broker's messages begin; it must find them unused."""
 
 
-class Plan(NamedTuple):
-    """A message to be stored, and its place in its batch.
+class Batch:
+    """Messages on their way into the store, as columns.
 
-    `entries[i]` goes to `boxes[i]`, and `takers[i]` gets it at once; the `full` ones
-    are left out.
+    Attributes:
+        positions, rows: of the messages, the position of each in its SEND.
+        entries, boxes, takers: one for each mailbox of each message; `takers[i]` gets
+            `entries[i]` at once.
+        attached: seq and attachment, for each one that a message refers to.
+        full: seq, header and mailbox of who had no room, where others had.
     """
 
-    position: int
-    header: Header
-    row: Row
-    boxes: list[Mailbox]
-    entries: list[Entry]
-    takers: list[Session | None]
-    full: list[Mailbox]
+    __slots__ = ("attached", "boxes", "entries", "full", "positions", "rows", "takers")
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.rows: list[Row] = []
+        self.entries: list[Entry] = []
+        self.boxes: list[Mailbox] = []
+        self.takers: list[Session | None] = []
+        self.attached: list[tuple[int, str]] = []
+        self.full: list[tuple[int, Header, Mailbox]] = []
 
 
 class Sending:
@@ -105,7 +112,7 @@ class Sending:
         agent = self._directory.agent(session.agent)
         room = self._store.room()
         exceptions: list[list[Any]] = []
-        plans: list[Plan] = []
+        batch = Batch()
         routes: dict[str, Route] = {}
         for position, draft in enumerate(send.drafts):
             body = send.bodies[position]
@@ -117,19 +124,19 @@ class Sending:
                     route = self._routing.find(turn, agent.number, draft)
                     if route.state == ACCEPTED:
                         routes[draft.to] = route  # nothing changes it in this turn
-                plans.append(self._plan(turn, position, agent, draft, body, route))
+                self._plan(turn, batch, agent, draft, body, route)
             except IpcbusError as error:
                 exceptions.append([position, *error.to_wire()])
                 continue
+            batch.positions.append(position)
             if route.state != ACCEPTED or route.facts:
                 exceptions.append([position, route.state, route.facts])
-        turn.counted["refused"] += len(send.drafts) - len(plans)
-        known = self._store_all(turn, plans)
+        turn.counted["refused"] += len(send.drafts) - len(batch.rows)
+        known = self._store_all(turn, batch)
         if known:
-            exceptions = [row for row in exceptions if row[0] not in known]
-            exceptions += [
-                self._again(plan) for plan in plans if plan.position in known
-            ]
+            again = {batch.positions[at]: batch.rows[at] for at in known}
+            exceptions = [row for row in exceptions if row[0] not in again]
+            exceptions += [[at, *self._again(row)] for at, row in again.items()]
             turn.counted["duplicates"] += len(known)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
@@ -141,7 +148,8 @@ class Sending:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
         if draft.id.startswith(OWN_IDS):
             raise InvalidMessage(field="id", reason=f"{OWN_IDS}... is the broker's own")
-        self._rates.check(agent, turn.now.mono)
+        if agent.rate or self._settings.rate:
+            self._rates.check(agent, turn.now.mono)
         most = agent.max_body or self._settings.max_body
         if len(body) > most:
             raise BoundExceeded(bound="max_body", value=len(body), limit=most)
@@ -153,30 +161,44 @@ class Sending:
     def _plan(
         self,
         turn: Turn,
-        position: int,
+        batch: Batch,
         agent: Agent,
         draft: Draft,
         body: bytes,
         route: Route,
-    ) -> Plan:
+    ) -> None:
         wall = turn.now.wall
-        header = _header(draft, agent.name, wall)
+        header = Header(
+            draft.id,
+            agent.name,
+            draft.to,
+            draft.kind,
+            draft.priority,
+            wall,
+            None if draft.ttl_ms is None else wall + draft.ttl_ms,
+            draft.thread,
+            draft.reply_to,
+            TRUST_LOCAL,
+            None,
+            draft.attachments,
+            draft.meta,
+        )
         expires = header.expires_at or 0
         if route.state == FUTURE:
             latest = wall + self._settings.future_ms
             expires = min(expires or latest, latest)
-        return self._entries(position, agent.number, header, body, route, expires)
+        self._put(batch, agent.number, header, body, route.boxes, expires)
 
-    def _entries(
+    def _put(
         self,
-        position: int,
+        batch: Batch,
         sender: int,
         header: Header,
         body: bytes,
-        route: Route,
+        boxes: list[Mailbox],
         expires: int,
-    ) -> Plan:
-        """The plan of a message whose recipients are known; takes their credit.
+    ) -> None:
+        """Add a message whose recipients are known; takes their credit.
 
         Of several recipients one whose mailbox is full is left out and bounced; a
         single one refuses the message. What the broker writes (sender 0) is never
@@ -184,46 +206,56 @@ class Sending:
         """
         packed = pack_header(header)
         size = len(packed) + len(body)
-        boxes, full = (
-            self._with_room(route.boxes, size) if sender else (route.boxes, [])
+        shared = 1 if len(boxes) > 1 else 0
+        mailbox = 0 if shared else boxes[0].number
+        if sender:
+            boxes = self._with_room(batch, header, boxes, size)
+        self.last_seq = seq = self.last_seq + 1
+        rank = PRIORITIES - 1 - header.priority
+        for box in boxes:
+            taker = self._delivery.reserve(box, header.reply_to, size)
+            attempt = 0 if taker is None else 1
+            batch.entries.append(
+                Entry(box.number, rank, seq, attempt, 0, expires, shared, size)
+            )
+            batch.boxes.append(box)
+            batch.takers.append(taker)
+        batch.rows.append(
+            Row(
+                seq,
+                header.id,
+                sender,
+                mailbox,
+                header.accepted_at,
+                header.thread,
+                header.reply_to,
+                packed,
+                body,
+            )
         )
-        self.last_seq += 1
-        seq, rank = self.last_seq, PRIORITIES - 1 - header.priority
-        shared = 1 if len(route.boxes) > 1 else 0
-        reserve = self._delivery.reserve
-        takers = [reserve(box, header.reply_to, size) for box in boxes]
-        entries = [
-            Entry(box.number, rank, seq, 1 if taker else 0, 0, expires, shared, size)
-            for box, taker in zip(boxes, takers, strict=True)
-        ]
-        row = Row(
-            seq,
-            header.id,
-            sender,
-            0 if shared else boxes[0].number,
-            header.accepted_at,
-            header.thread,
-            header.reply_to,
-            packed,
-            body,
-        )
-        return Plan(position, header, row, boxes, entries, takers, full)
+        if header.attachments:
+            batch.attached += [(seq, sha256) for sha256, *_ in header.attachments]
 
     def _with_room(
-        self, boxes: list[Mailbox], size: int
-    ) -> tuple[list[Mailbox], list[Mailbox]]:
-        """The mailboxes that can take a message of `size`, and those that are full."""
+        self, batch: Batch, header: Header, boxes: list[Mailbox], size: int
+    ) -> list[Mailbox]:
+        """The mailboxes that can take a message of `size`. Raises if it is none."""
         most, most_bytes = self._settings.mailbox_messages, self._settings.mailbox_bytes
+        for box in boxes:
+            if box.messages >= most or box.bytes + size > most_bytes:
+                break
+        else:
+            return boxes
+        if len(boxes) == 1:
+            raise self._full(boxes[0], size)
         full = [
             box
             for box in boxes
             if box.messages >= most or box.bytes + size > most_bytes
         ]
-        if not full:
-            return boxes, full
-        if len(boxes) == 1:
-            raise self._full(full[0], size)
-        return [box for box in boxes if box not in full], full
+        seq = self.last_seq + 1
+        batch.full += [(seq, header, box) for box in full]
+        return [box for box in boxes if box not in full]
 
     def _full(self, box: Mailbox, size: int) -> BoundExceeded:
         name = self._directory.name(box.number)
@@ -241,52 +273,43 @@ class Sending:
 
     # --- into the store ----------------------------------------------------
 
-    def _store_all(self, turn: Turn, plans: list[Plan]) -> set[int]:
-        """Store the plans; the indexes of those whose id was known already."""
-        if not plans:
-            return set()
-        known_at = set(
-            self._store.mail.add(
-                [plan.row for plan in plans],
-                [entry for plan in plans for entry in plan.entries],
-            )
-        )
-        for at, plan in enumerate(plans):
-            if at in known_at:
-                self._cancel(plan)
-            else:
-                self._arrive(turn, plan)
-        return {plans[at].position for at in known_at}
+    def _store_all(self, turn: Turn, batch: Batch) -> list[int]:
+        """Store a batch, and hand out what has takers.
 
-    def _arrive(self, turn: Turn, plan: Plan) -> None:
-        header, row = plan.header, plan.row
-        arrive = self._delivery.arrive
+        Returns the places in the batch of messages whose id was known already.
+        """
+        if not batch.rows:
+            return []
+        known = self._store.mail.add(batch.rows, batch.entries)
+        skipped = {batch.rows[at].seq for at in known}
+        first = batch.rows[0].seq  # the rows of a batch are numbered without a gap
         for box, entry, taker in zip(
-            plan.boxes, plan.entries, plan.takers, strict=True
+            batch.boxes, batch.entries, batch.takers, strict=True
         ):
+            if entry.seq in skipped:
+                self._delivery.cancel(box, entry.size, taker)
+                continue
+            row = batch.rows[entry.seq - first]
             waiting = Waiting(entry, row.header, row.body)
-            arrive(turn, box, waiting, taker, header.reply_to)
+            self._delivery.arrive(turn, box, waiting, taker, row.reply_to)
+            turn.counted["accepted"] += 1
             if entry.expires:
                 self._ends.watch(entry.expires)
-        turn.counted["accepted"] += len(plan.entries)
-        for sha256, *_ in header.attachments or ():
-            self._store.blobs.link(row.seq, sha256)
-        for box in plan.full:
-            self._ends.full(turn, header, box.number)
+        for seq, sha256 in batch.attached:
+            if seq not in skipped:
+                self._store.blobs.link(seq, sha256)
+        for seq, header, box in batch.full:
+            if seq not in skipped:
+                self._ends.full(turn, header, box.number)
+        return known
 
-    def _cancel(self, plan: Plan) -> None:
-        for box, entry, taker in zip(
-            plan.boxes, plan.entries, plan.takers, strict=True
-        ):
-            self._delivery.cancel(box, entry.size, taker)
-
-    def _again(self, plan: Plan) -> list[Any]:
+    def _again(self, row: Row) -> tuple[str, dict[str, Any]]:
         """What the sender of a known id is told: it is the same message, or a clash."""
-        known = self._store.mail.find(plan.row.id)
+        known = self._store.mail.find(row.id)
         assert known is not None
-        if known.sender == plan.row.sender and _same(plan, known):
-            return [plan.position, DUPLICATE, {}]
-        return [plan.position, *IdClash(id=plan.row.id).to_wire()]
+        if known.sender == row.sender and _same(row, known):
+            return DUPLICATE, {}
+        return IdClash(id=row.id).to_wire()
 
     # --- from the broker ---------------------------------------------------
 
@@ -338,39 +361,23 @@ class Sending:
             None,
             pack_meta(Meta(data=data)),
         )
-        route = Route([self._boxes[number] for number in mailboxes], ACCEPTED, {})
-        plan = self._entries(0, 0, header, text.encode(), route, 0)
-        known = self._store_all(turn, [plan])
+        batch = Batch()
+        boxes = [self._boxes[number] for number in mailboxes]
+        self._put(batch, 0, header, text.encode(), boxes, 0)
+        known = self._store_all(turn, batch)
         assert not known
 
 
-def _header(draft: Draft, sender: str, wall: int) -> Header:
-    return Header(
-        draft.id,
-        sender,
-        draft.to,
-        draft.kind,
-        draft.priority,
-        wall,
-        None if draft.ttl_ms is None else wall + draft.ttl_ms,
-        draft.thread,
-        draft.reply_to,
-        TRUST_LOCAL,
-        None,
-        draft.attachments,
-        draft.meta,
-    )
-
-
-def _same(plan: Plan, known: Row) -> bool:
-    """Whether a known row has the content of `plan`: as if it were accepted then."""
-    moved = known.accepted_at - plan.header.accepted_at
-    expires = plan.header.expires_at
-    then = plan.header._replace(
+def _same(row: Row, known: Row) -> bool:
+    """Whether a known row has the content of `row`: as if it were accepted then."""
+    now = unpack_header(row.header)
+    moved = known.accepted_at - row.accepted_at
+    expires = now.expires_at
+    then = now._replace(
         accepted_at=known.accepted_at,
         expires_at=None if expires is None else expires + moved,
     )
     packed = pack_header(then)
     if known.header:
-        return packed == known.header and plan.row.body == known.body
-    return fingerprint(packed, plan.row.body) == known.body
+        return packed == known.header and row.body == known.body
+    return fingerprint(packed, row.body) == known.body

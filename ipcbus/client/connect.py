@@ -121,7 +121,7 @@ def greeted(engine: Engine, deadline: float, timeout: float) -> Engine:
 
 
 def _agent_name(agent: str | None) -> str:
-    name = os.environ.get("IPCBUS_AGENT") if agent is None else agent
+    name = os.environ.get("IPCBUS_AGENT") or None if agent is None else agent
     if name is None:
         raise UsageError(reason="which agent? Say --as NAME, or set IPCBUS_AGENT")
     return name

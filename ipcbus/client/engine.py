@@ -91,8 +91,6 @@ class Engine(Loop):
             self.tracker.outbox.waiting.append(sending)
             self.last_sending = sending
         self._wake()
-        if self.failed is not None:
-            raise self.failed.with_traceback(None)
         return sending
 
     def fresh_id(self) -> str:

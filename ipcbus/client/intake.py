@@ -114,6 +114,7 @@ class Intake:
         self._purpose: Purpose = CLOSED
         self._granted: Grant = (0, 0, self._lease_ms)
         self._asked: int | None = None
+        self._stopped = False
         self._swept = 0.0
 
     # --- what the application wants ----------------------------------------
@@ -149,10 +150,13 @@ class Intake:
 
     def stop(self) -> None:
         """The application reads no more. What is unread is given back at once."""
-        self.reading = False
-        for fetch in list(self._fetches):
-            self.cancel(fetch)
+        self._stopped = True
         self._empty()
+        for fetch in (*self._fetches, *filter(None, [self._ending])):
+            self._give_back(fetch.messages)
+            fetch.begin()
+        if isinstance(self._purpose, Fetch):
+            self._purpose = CLOSED
 
     def _is_spent(self) -> bool:
         messages, size, _ = self._granted
@@ -266,7 +270,7 @@ class Intake:
     def _wish(self) -> tuple[Purpose, Grant]:
         if isinstance(self._purpose, Fetch):
             return self._purpose, self._granted
-        if self._ending is not None:
+        if self._ending is not None or self._stopped:
             return CLOSED, (0, 0, self._granted[2])
         if self._fetches:
             fetch = self._fetches[0]

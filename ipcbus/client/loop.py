@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -84,6 +85,7 @@ class Loop:
         self._keys = keys
         self._commands: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._asleep = False
+        self._telling = threading.RLock()  # a callback may ask for something
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._failures = 0
         self._refusals = 0
@@ -95,6 +97,8 @@ class Loop:
 
     def _wake(self) -> None:
         """Called by other threads, after they have put something into a deque."""
+        if self.failed is not None:
+            self._tell_all(self.failed)
         if self._asleep:
             self._asleep = False
             try:
@@ -120,12 +124,17 @@ class Loop:
 
     def _fail(self, error: IpcbusError) -> None:
         self.failed = error
-        while self._commands:  # what was asked for is told of the end below
-            self._obey()
-        self.tracker.fail(error)
+        self._tell_all(error)
         if not self.ready.done():
             self.ready.fail(error)
         self.ended.resolve(None)
+
+    def _tell_all(self, error: IpcbusError) -> None:
+        """Whoever waits is told of the end. Called by other threads too, for what they
+        have put into a deque that is not looked at any more."""
+        with self._telling:
+            self._obey()
+            self.tracker.fail(error)
 
     def _connection(self) -> None:
         """One connection, from finding the broker to its end; then a pause.

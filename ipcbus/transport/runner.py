@@ -139,7 +139,7 @@ class Runner:
         try:
             if events or now.mono >= self._due:
                 self._turn(events, now)
-            self._upkeep.step(now, idle=not events)
+            self._upkeep.step(now)
         except StoreFull as error:
             self._start_over(error)
         except IpcbusError:

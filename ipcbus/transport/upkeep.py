@@ -7,6 +7,7 @@ larger or smaller, so that whoever comes next waits a few milliseconds at most.
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -27,6 +28,10 @@ MOST: Final = 4096
 
 REST_S: Final = 1.0
 """Seconds after which what a turn has stored is indexed."""
+
+CALM_S: Final = 0.05
+"""Seconds without a turn after which nobody is being served. A client that asks one
+thing at a time leaves gaps of a millisecond, and would meet a step in each of them."""
 
 QUIET_S: Final = 60.0
 """Seconds between two looks for what has grown old when nothing happens."""
@@ -57,39 +62,42 @@ class Upkeep:
         self._history_ms = history_ms
         self._limit = FEWEST
         self._at = 0.0
-        self._took = 0.0
+        self._busy_at = 0.0
+        self._turn_at = -math.inf
 
     def wait(self, mono: float) -> float:
-        """Seconds until an idle loop should call `step`."""
-        return max(0.0, self._at - mono)
+        """Seconds until a loop that has nothing else to do should call `step`."""
+        return max(0.0, max(self._at, self._turn_at + CALM_S) - mono)
 
     def touch(self, mono: float) -> None:
         """A turn has happened."""
+        self._turn_at = mono
         self._at = min(self._at, mono + REST_S)
+        self._busy_at = min(self._busy_at, mono + REST_S)
 
-    def step(self, now: Now, *, idle: bool) -> None:
+    def step(self, now: Now) -> None:
         """Do a step if it is time. Raises what the store raises."""
-        if now.mono < (self._at if idle else self._at + self._delay()):
+        calm = now.mono - self._turn_at >= CALM_S
+        if now.mono < (self._at if calm else self._busy_at):
             return
         began = self._mono()
         self._store.begin()
         more = self._store.archive.maintain(now.wall, self._history_ms, self._limit)
         self._store.commit()
         ended = self._mono()
-        self._took = ended - began
-        self._fit()
-        self._at = ended + (self._took if more else QUIET_S)
-        if idle and gc.get_count()[0] > GARBAGE:
+        took = ended - began
+        self._fit(took)
+        self._at = ended + (took if more else QUIET_S)
+        tight = self._store.room() < TIGHT_ROOM
+        share = TIGHT_SHARE if tight else BUSY_SHARE
+        self._busy_at = max(self._at, ended + took * share)
+        if calm and gc.get_count()[0] > GARBAGE:
             gc.collect()
 
-    def _delay(self) -> float:
-        tight = self._store.room() < TIGHT_ROOM
-        return self._took * (TIGHT_SHARE if tight else BUSY_SHARE)
-
-    def _fit(self) -> None:
-        if self._took > SLOW_S:
+    def _fit(self, took: float) -> None:
+        if took > SLOW_S:
             self._limit = max(FEWEST, self._limit // 2)
-        elif self._took < QUICK_S:
+        elif took < QUICK_S:
             self._limit = min(MOST, self._limit * 2)
 
 

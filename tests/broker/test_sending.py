@@ -177,6 +177,8 @@ def test_a_full_mailbox_does_not_stop_a_broadcast_but_its_sender_is_told() -> No
     assert [one.header.id for one in bus.fetch(CAROL)] == ["m2"]
     (bounce,) = bus.fetch(ALICE)
     assert "5.2.2" in repr(bounce.header.meta)
+    assert bus.send(ALICE, draft("m2", "*"))[0][1] == "duplicate"
+    assert len(bus.fetch(ALICE)) == 0
 
 
 def test_a_sender_above_its_rate_is_refused(bus: Harness) -> None:

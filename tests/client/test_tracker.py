@@ -460,6 +460,29 @@ def said_and_let_through(link: MemoryLink) -> list[ClientMessage]:
     return messages
 
 
+def test_leaving_gives_back_what_a_fetch_has_and_takes_no_more(bus: Bus) -> None:
+    bus.alice.submit("bob", "0")
+    bus.broker.settle_down()
+    fetch = bus.bob.fetch(5, wait_s=10)
+    bus.bob.speak()
+    bus.bob.arrive()
+    bus.bob.hear()  # the delivery, and not yet the answer
+    bus.bob.tracker.leave(keep_leases=True)
+    bus.bob.read()
+    for _ in range(4):
+        bus.bob.step()
+    assert bus.bob.tracker.left
+    assert not fetch.done()
+    bus.bob.tracker.fail(Disconnected(network="dev", reason="closed"))
+    with pytest.raises(Disconnected):
+        fetch.result(0)
+    bus.broker.links.remove(bus.bob)
+    other = MemoryLink(bus.broker, "bob")
+    other.read()
+    bus.broker.settle_down()
+    assert [(m.body, m.attempt) for m in other.take()] == [("0", 1)]
+
+
 def test_when_there_is_no_hope_everybody_is_told(bus: Bus) -> None:
     waiting: list[Pending[Any]] = [
         bus.alice.submit("bob"),

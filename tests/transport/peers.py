@@ -75,6 +75,11 @@ class Peer:
     def say(self, message: ClientMessage) -> None:
         self.frames(*encode(message))
 
+    def try_to_ping(self, number: int) -> None:
+        """As `ping`, where there may be nobody to say it to any more."""
+        with contextlib.suppress(zmq.Again):
+            self.socket.send_multipart(list(encode(Ping(number))), zmq.NOBLOCK)
+
     def hear(self, bound: float = BOUND_S) -> BrokerMessage:
         message = self.listen(bound)
         assert message is not None, "nothing was heard"
