@@ -227,10 +227,19 @@ class Delivery:
         attempt: int,
         lease_ms: int,
     ) -> bool:
-        """A longer lease from now; a lease lost in a takeover is taken up again."""
+        """A longer lease from now; a lease lost in a takeover is taken up again.
+
+        It moves to the session that asks, if one does: of two connections of a client
+        the older may not be known to be dead yet.
+        """
         lease = self._held(turn, box, seq, attempt, session)
         if lease is None:
             return False
+        if session is not None and lease.session is not session:
+            if lease.session is not None:
+                lease.session.give_back(lease.size)
+            session.take(lease.size)
+            lease.session = session
         lease.deadline = turn.now.mono + lease_ms / 1000
         box.earliest = min(box.earliest, lease.deadline)
         return True

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ipcbus.client import words
+from ipcbus.client.keyring import key_moves
+from ipcbus.errors import UsageError
+from ipcbus.networks import find
 
 
 class AsyncQuestions:
     """Part of `AsyncClient`."""
+
+    @property
+    def network(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def agent(self) -> str | None:
+        raise NotImplementedError
 
     async def call(
         self, name: str, *args: Any, body: bytes = b"", timeout: float = 30.0
@@ -40,7 +51,11 @@ class AsyncQuestions:
         return words.patterns_from(await self.call("leave", pattern))
 
     async def rename(self, new: str, old: str | None = None) -> words.Renamed:
-        return words.renamed_from(await self.call("rename", old, new))
+        former = old or self.agent
+        if former is None:
+            raise UsageError(reason="say which agent: rename(new, old)")
+        with key_moves(find(self.network), former, new):
+            return words.renamed_from(await self.call("rename", old, new))
 
     async def history(
         self,

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ipcbus.client import words
+from ipcbus.client.keyring import key_moves
+from ipcbus.errors import UsageError
+from ipcbus.networks import find
 
 
 class Questions:
     """Part of `Client`; see `protocol.calls` for who may ask what."""
+
+    @property
+    def network(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def agent(self) -> str | None:
+        raise NotImplementedError
 
     def call(
         self, name: str, *args: Any, body: bytes = b"", timeout: float = 30.0
@@ -42,8 +53,15 @@ class Questions:
         return words.patterns_from(self.call("leave", pattern))
 
     def rename(self, new: str, old: str | None = None) -> words.Renamed:
-        """Take another name; mail to the former one is forwarded for a while."""
-        return words.renamed_from(self.call("rename", old, new))
+        """Take another name; mail to the former one is forwarded for a while.
+
+        The key moves along, if it is kept on this machine.
+        """
+        former = old or self.agent
+        if former is None:
+            raise UsageError(reason="say which agent: rename(new, old)")
+        with key_moves(find(self.network), former, new):
+            return words.renamed_from(self.call("rename", old, new))
 
     def history(
         self,

@@ -27,7 +27,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import struct
 from collections.abc import Iterable
 from typing import Final
@@ -35,10 +34,15 @@ from typing import Final
 import zmq
 
 from ipcbus.protocol.limits import MIB, UNREAD_BYTES
+from ipcbus.transport.tcp import bytes_received, shut_down
 
 TICK_S: Final = 0.1
 """Seconds between two looks. A sender of endless 1-byte parts manages some 40 MB in a
 second with CURVE, so it is found within one tick of passing the bound."""
+
+GRACE_S: Final = 0.5
+"""Seconds from the last word to the cut. An idle machine needs 1 ms to send it, a busy
+one a few hundred; a revoked agent is to be gone within a second."""
 
 LOOKS: Final = 200
 """Connections looked at in one tick, 3 us each: what thousands of idle ones cost."""
@@ -50,7 +54,6 @@ REPORTS: Final = 10_000
 """Reports read at once, about 30 ms; more are left for the next turn."""
 
 _REPORT: Final = struct.Struct("=HI")
-_BYTES_RECEIVED: Final = struct.Struct("=128xQ")  # in struct tcp_info, linux/tcp.h
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -66,9 +69,10 @@ class Connection:
         messages: how many were read; the inbox counts.
         seen: `messages` when last looked at.
         mark: bytes it had sent at the last look at which `messages` had risen.
+        doom: why it is to be cut, "" if it is not.
     """
 
-    __slots__ = ("fd", "key", "mark", "messages", "peer", "seen")
+    __slots__ = ("doom", "fd", "key", "mark", "messages", "peer", "seen")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -77,6 +81,7 @@ class Connection:
         self.messages = 0
         self.seen = 0
         self.mark = 0
+        self.doom = ""
 
 
 class Watch:
@@ -98,8 +103,7 @@ class Watch:
         self.known: dict[bytes, Connection] = {}
         self.gone: list[bytes] = []
         self._by_fd: dict[int, Connection] = {}
-        self._doomed: dict[Connection, str] = {}  # since the last tick
-        self._dying: dict[Connection, str] = {}  # since the one before
+        self._doomed: dict[Connection, float] = {}
         self._round: list[Connection] = []
         self._most = most
         self._unread = unread
@@ -157,8 +161,7 @@ class Watch:
             self._doom(connection, reason)
 
     def doom_peer(self, peer: bytes, reason: str) -> None:
-        """Cut its connection when a whole tick has passed: what was said just now can
-        leave."""
+        """Cut its connection in a moment: what was said just now can leave."""
         connection = self.known.get(peer)
         if connection is not None:
             self._doom(connection, reason)
@@ -178,9 +181,9 @@ class Watch:
         if mono < self._next:
             return
         self._next = mono + TICK_S
-        dying, self._dying, self._doomed = self._dying, self._doomed, {}
-        for connection, reason in dying.items():
-            self._cut(connection, reason)
+        for connection in [c for c, due in self._doomed.items() if due <= mono]:
+            del self._doomed[connection]
+            self._cut(connection, connection.doom)
         for connection in self._next_ones():
             self._look(connection)
 
@@ -207,7 +210,9 @@ class Watch:
         self.gone.append(connection.peer)
 
     def _doom(self, connection: Connection, reason: str) -> None:
-        self._doomed.setdefault(connection, reason)
+        if not connection.doom:
+            connection.doom = reason
+            self._doomed[connection] = self._next + GRACE_S
 
     def _next_ones(self) -> Iterable[Connection]:
         """The next few in turn; all of them when memory has grown."""
@@ -226,7 +231,7 @@ class Watch:
         return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE
 
     def _look(self, connection: Connection) -> None:
-        received = _received(connection.fd)
+        received = bytes_received(connection.fd)
         if connection.messages != connection.seen or received < connection.mark:
             connection.seen, connection.mark = connection.messages, received
         elif received - connection.mark > self._unread:
@@ -240,7 +245,7 @@ class Watch:
             os.dup2(connection.fd, self._hand, inheritable=False)
             if self._is_current(connection):
                 _log.info("cut a connection: %s (key %.8s)", reason, connection.key)
-                _shut_down(self._hand)
+                shut_down(self._hand)
         os.dup2(self._null, self._hand, inheritable=False)
 
     def _is_current(self, connection: Connection) -> bool:
@@ -269,28 +274,3 @@ def _monitor(
     reports.rcvhwm = 0
     reports.connect(address)
     return reports
-
-
-def _received(fd: int) -> int:
-    """Bytes that ever came over a TCP connection; 0 if it is none any more."""
-    try:
-        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
-    except OSError:
-        return 0
-    try:
-        info = peer.getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED.size
-        )
-        return int(_BYTES_RECEIVED.unpack(info)[0])
-    except (OSError, struct.error):
-        return 0
-    finally:
-        peer.detach()  # it is libzmq's to close
-
-
-def _shut_down(fd: int) -> None:
-    peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
-    try:
-        peer.shutdown(socket.SHUT_RDWR)
-    finally:
-        peer.detach()

@@ -261,3 +261,15 @@ def test_sessions_of_one_agent_share_its_mail(bus: Harness) -> None:
     actions = bus.say(ALICE, Send(1, drafts, [b"x"] * 10))
     one, two = delivered(actions, BOB), delivered(actions, BOB2)
     assert len(one) == len(two) == 5
+
+
+def test_an_extended_lease_survives_the_old_connection_of_its_client(
+    bus: Harness,
+) -> None:
+    _send(bus, "m1")
+    (one,) = bus.credit(BOB, 10)
+    bus.hello(BOB2)
+    assert bus.settle(BOB2, extends=[[*one.receipt, 60_000]]) == []
+    bus.lose(BOB)
+    assert bus.credit(BOB2, 10) == []
+    assert bus.settle(BOB2, acks=[one.receipt]) == []

@@ -257,14 +257,14 @@ def pour(people: Members, count: int) -> None:
         for _ in range(100):
             mallory.frames(*soup(dice))
         mallory.ping(9)
-        assert mallory.listen(BOUND_S), f"seed {seed}"
+        assert mallory.listen(BOUND_S), f"no answer, seed {seed}"
         mallory.close()
         serves(people)
         if at == min(count // 2, 2000):
             before = resident(people)
     serves(people)
     assert lets_in(people) < 2.0
-    assert resident(people) - before < 24 * MIB, f"seed {seed}"
+    assert resident(people) - before < 24 * MIB, f"memory, seed {seed}"
 
 
 def test_thousands_of_random_frames_leave_it_serving(people: Members) -> None:

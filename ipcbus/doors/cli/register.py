@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 
 from ipcbus.doors.cli.options import member, operator
 from ipcbus.doors.cli.output import emit, safe_line
 from ipcbus.doors.cli.render import timestamp
 from ipcbus.doors.cli.session import as_either, as_operator
-from ipcbus.errors import Refused, UsageError
-from ipcbus.networks import Network, choose
+from ipcbus.networks import choose
 from ipcbus.transport import keys
 
 
@@ -50,13 +46,8 @@ def rename(
     if len(names) > 2:
         raise click.UsageError("rename takes [OLD] NEW")
     old, new = names if len(names) == 2 else (None, names[0])
-    chosen = choose(network)
-    with as_either(chosen.name, agent) as client:
-        carried = old or client.agent
-        if carried is None:
-            raise UsageError(reason="say OLD and NEW, or --as")
-        with _key_moves(chosen, carried, new):
-            renamed = client.rename(new, old)
+    with as_either(network, agent) as client:
+        renamed = client.rename(new, old)
     until = timestamp(renamed.forwards_until)
     emit(
         {"old": renamed.old, "new": renamed.new, "forwards_until": until},
@@ -65,28 +56,3 @@ def rename(
         ],
         as_json=as_json,
     )
-
-
-@contextmanager
-def _key_moves(network: Network, old: str, new: str) -> Iterator[None]:
-    """An agent's key is kept under its name: it goes along.
-
-    It has both names while the broker is asked, so that it can be found whatever dies.
-    """
-    source, target = network.key_path(old), network.key_path(new)
-    if source == target or not source.exists():
-        yield
-        return
-    linked = not target.exists()
-    if linked:
-        target.hardlink_to(source)
-    try:
-        yield
-    except Refused:
-        if linked:
-            target.unlink()
-        raise
-    if linked:
-        source.unlink()
-    else:
-        source.replace(target)
