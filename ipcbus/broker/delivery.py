@@ -131,11 +131,19 @@ class Delivery:
         """Give `session` the reply to `id_` if it is there and nobody holds it."""
         box = self._boxes[session.agent]
         waiting = self._mail.find_reply(box.number, id_)
-        if waiting is None or waiting.entry.seq in box.leases:
+        held = waiting is not None and waiting.entry.seq in box.leases
+        if waiting is None or held or waiting.entry.due:
             session.awaits.add(id_)
             return False
+        session.awaits.discard(id_)
         self._lease_again(turn, box, waiting, session)
         return True
+
+    def hand_replies(self, turn: Turn, box: Mailbox) -> None:
+        """What came back in this turn may be a reply that somebody awaits."""
+        for session in self._sessions.of_agent(box.number):
+            for id_ in list(session.awaits):
+                self.hand_reply(turn, session, id_)
 
     def _lease_again(
         self, turn: Turn, box: Mailbox, waiting: Waiting, session: Session
@@ -261,6 +269,7 @@ class Delivery:
         if lowered:
             self._mail.set_attempts(lowered)
             turn.touched.add(box.number)
+            turn.returned.add(box.number)
         return stale
 
     def _held(
@@ -313,6 +322,7 @@ class Delivery:
             self._ends.bury(turn, box, key, reason)
             return
         box.rewind((lease.rank, seq))
+        turn.returned.add(box.number)
         if delay_ms:
             due = turn.now.wall + delay_ms
             self._mail.set_due([(due, *key)])
@@ -357,6 +367,7 @@ class Delivery:
         box = self._boxes[entry.mailbox]
         box.rewind((entry.rank, entry.seq))
         turn.touched.add(entry.mailbox)
+        turn.returned.add(entry.mailbox)
 
 
 def with_attempt(waiting: Waiting, attempt: int) -> Waiting:

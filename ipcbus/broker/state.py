@@ -162,6 +162,8 @@ class Broker:
             self._event(turn, event)
         if now.mono >= self._next_tick:
             self._tick(turn)
+        for number in turn.returned:
+            self._delivery.hand_replies(turn, self._boxes[number])
         for number in list(turn.touched):
             self._delivery.pump(turn, self._boxes[number])
         self._save(turn)

@@ -20,15 +20,17 @@ class Turn:
     now: the same for all of the turn.
     actions: in the order decided.
     touched: numbers of mailboxes that changed, or whose readers did.
+    returned: numbers of mailboxes in which something waits again.
     counted: what to add to the counters.
     """
 
-    __slots__ = ("_open", "actions", "counted", "now", "touched")
+    __slots__ = ("_open", "actions", "counted", "now", "returned", "touched")
 
     def __init__(self, now: Now) -> None:
         self.now = now
         self.actions: list[Action] = []
         self.touched: set[int] = set()
+        self.returned: set[int] = set()
         self.counted: Counter[str] = Counter()
         self._open: dict[bytes, Hand] = {}
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ipcbus.broker.settings import Settings
-from ipcbus.protocol.messages import Answer, Credit, Send
+from ipcbus.protocol.messages import Answer, Credit, Send, Settle
+from ipcbus.protocol.pieces import runs
 from tests.broker.harness import OPERATOR, Delivered, Harness, delivered, draft, only
 
 ALICE, BOB, BOB2 = b"alice", b"bob", b"bob/2"
@@ -273,3 +274,23 @@ def test_an_extended_lease_survives_the_old_connection_of_its_client(
     bus.lose(BOB)
     assert bus.credit(BOB2, 10) == []
     assert bus.settle(BOB2, acks=[one.receipt]) == []
+
+
+def test_a_reply_that_comes_back_goes_to_who_awaits_it_now(bus: Harness) -> None:
+    bus.call(ALICE, "await", "q1")
+    reply = Send(9, [draft("r1", "alice", kind="reply", reply_to="q1")], [b"yes"])
+    (one,) = delivered(bus.say(BOB, reply), ALICE)
+    assert bus.call(ALICE, "await", "q1") == [False]  # it is leased, to nobody's use
+    settle = Settle(1, [], [], [], runs([one.receipt]))
+    assert _ids(delivered(bus.say(ALICE, settle), ALICE)) == ["r1"]
+
+
+def test_a_reply_with_a_delay_is_not_handed_before_its_time(bus: Harness) -> None:
+    bus.send(BOB, draft("r1", "alice", kind="reply", reply_to="q1"))
+    (one,) = bus.fetch(ALICE)
+    bus.call(ALICE, "await", "q1")
+    bus.settle(ALICE, nacks=[[*one.receipt, 5000, None]])
+    assert bus.call(ALICE, "await", "q1") == [False]
+    bus.advance(3)
+    bus.ping(ALICE)
+    assert _ids(delivered(bus.advance(2.1), ALICE)) == ["r1"]

@@ -10,6 +10,7 @@ import pytest
 
 import ipcbus
 from ipcbus.networks import BrokerInfo
+from tests.client.bus import Bus
 
 Connect = Callable[..., ipcbus.Client]
 
@@ -39,9 +40,14 @@ def bob(connect: Connect) -> ipcbus.Client:
     return connect("bob")
 
 
-def eventually(holds: Callable[[], bool], within: float = 10.0) -> None:
+def until(holds: Callable[[], bool], within: float = 10.0) -> None:
     """Wait until `holds()`, in small steps."""
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"did not come true within {within} s"
         time.sleep(0.005)
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus()

@@ -25,7 +25,7 @@ from ipcbus.errors import (
 )
 from ipcbus.networks import BrokerInfo, Network, Saved
 from ipcbus.transport import keys, launch
-from tests.client.conftest import Connect, eventually
+from tests.client.conftest import Connect, until
 
 
 def test_a_new_name_of_the_owner_gets_a_key(
@@ -242,7 +242,7 @@ def test_an_invitation_works_once(line: str, elsewhere: Path) -> None:
 
 @pytest.mark.security
 def test_an_invitation_expires(short_line: str, elsewhere: Path) -> None:
-    eventually(lambda: _is_refused(short_line))
+    until(lambda: _is_refused(short_line))
 
 
 def _is_refused(line: str) -> bool:

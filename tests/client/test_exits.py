@@ -13,6 +13,7 @@ import pytest
 
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
+from tests.client.conftest import until
 
 MOST_S = 2.0
 """From the reason to end until the end, on a quiet machine."""
@@ -152,10 +153,10 @@ def test_what_was_submitted_is_stored_when_the_process_ends(
 
 def wait_until_asleep(process: subprocess.Popen[str]) -> None:
     """Until its threads have run for a while."""
-    deadline = time.monotonic() + 5
     stat = Path(f"/proc/{process.pid}/stat")
-    while time.monotonic() < deadline:
+
+    def asleep() -> bool:
         fields = stat.read_text().rpartition(")")[2].split()
-        if fields[0] == "S" or int(fields[11]) + int(fields[12]) > 20:
-            return
-        time.sleep(0.01)
+        return fields[0] == "S" or int(fields[11]) + int(fields[12]) > 20
+
+    until(asleep)

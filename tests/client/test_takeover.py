@@ -13,7 +13,7 @@ from ipcbus import Client
 from ipcbus.errors import Disconnected, NoBroker, TimedOut
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
-from tests.client.conftest import Connect, eventually
+from tests.client.conftest import Connect, until
 
 
 def kill(broker: BrokerInfo) -> None:
@@ -78,7 +78,7 @@ def test_what_is_held_stays_held_through_a_takeover(
     alice.send("bob", "work")
     (work,) = bob.receive(timeout=5)
     kill(broker)
-    eventually(lambda: bob.connected and bob.epoch > broker.epoch)
+    until(lambda: bob.connected and bob.epoch > broker.epoch)
     assert bob.receive(timeout=0.3) == []
     work.ack().result(10)
 
@@ -109,7 +109,7 @@ def test_a_frozen_broker_is_given_up_and_comes_back(
         with pytest.raises((TimedOut, NoBroker)) as raised:
             alice.send("alice", "x", timeout=0.3, id="once")
         assert raised.value.id == "once"
-        eventually(lambda: not alice.connected, within=15)
+        until(lambda: not alice.connected, within=15)
         with pytest.raises(NoBroker):
             alice.call("agents", 0, timeout=0.3)
     finally:
@@ -139,7 +139,7 @@ def test_a_broker_that_was_stopped_is_not_started_by_idle_clients(
     reader = threading.Thread(target=bob.receive, kwargs={"timeout": 30})
     reader.start()
     launch.stop(network)
-    eventually(lambda: not alice.connected and not bob.connected)
+    until(lambda: not alice.connected and not bob.connected)
     assert not network.is_served()
     alice.send("bob", "there is work again")
     reader.join(10)
@@ -153,7 +153,7 @@ def test_a_client_whose_socket_broke_comes_back(alice: Client, bob: Client) -> N
     (held,) = alice.receive(timeout=5)
     first = alice._engine.tracker.welcome
     alice._engine.post(_break_off)
-    eventually(lambda: alice._engine.tracker.welcome is not first)
+    until(lambda: alice._engine.tracker.welcome is not first)
     held.ack().result(10)
     bob.send("alice", "next")
     assert alice.receive(timeout=10)[0].body == "next"
