@@ -3,6 +3,9 @@
 # Everything runs in a virtual environment of its own; a stamp file in it says that it
 # is as pyproject.toml wants it, so that a second run starts at once.
 
+# Without compiled modules each of the many processes of the tests starts at half speed.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

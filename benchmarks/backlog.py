@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ipcbus
-from benchmarks.bus import AnswerS
+from benchmarks.bus import ANSWER_S
 from benchmarks.figures import figure, percentile, write
 from benchmarks.workers import rss_bytes
 from ipcbus import networks
@@ -77,7 +77,7 @@ def send(sender: ipcbus.Client, to: str, count: int) -> float:
     began = time.monotonic()
     for _ in range(count):
         sender.submit(to, BODY)
-    sender.flush(AnswerS)
+    sender.flush(ANSWER_S)
     return time.monotonic() - began
 
 

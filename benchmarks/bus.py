@@ -36,7 +36,8 @@ QUIET_CPU = 0.15
 QUIET_S = 0.3
 """A broker that used less than this share of a processor for so long is idle."""
 
-AnswerS = 60.0
+ANSWER_S = 60.0
+"""For what was sent in a round to be through, after its end."""
 
 
 class Bus:
@@ -74,7 +75,7 @@ class Bus:
         cpu, workers = cpu_s(self._info.pid), self._receivers + self._senders
         for worker in workers:
             worker.go({"seconds": seconds})
-        told = [worker.hear(seconds + AnswerS) for worker in workers]
+        told = [worker.hear(seconds + ANSWER_S) for worker in workers]
         received, sent = told[: len(self._receivers)], told[len(self._receivers) :]
         count = sum(one["count"] for one in sent)
         assert count == sum(one["count"] for one in received), "messages went astray"
@@ -158,7 +159,7 @@ def _pipelined(
     body, count = NO_TIME + filler, 0
     while time.monotonic() < end:
         if len(flying) >= window:
-            flying.popleft().result(AnswerS)
+            flying.popleft().result(ANSWER_S)
         count += 1
         if count % SAMPLE_EVERY:
             flying.append(client.submit(to, body))
@@ -168,7 +169,7 @@ def _pipelined(
         sampled.add_done_callback(_timed(at, samples))
         flying.append(sampled)
     while flying:
-        flying.popleft().result(AnswerS)
+        flying.popleft().result(ANSWER_S)
     return count
 
 
@@ -191,7 +192,7 @@ def receive_round(client: ipcbus.Client) -> dict[str, Any]:
         count += 1
         if start != NO_TIME:
             samples.append(time.monotonic_ns() - stamped(start))
-    client.flush(AnswerS)
+    client.flush(ANSWER_S)
     return {
         "count": count,
         "began": began,

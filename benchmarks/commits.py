@@ -18,7 +18,7 @@ from typing import Any
 
 import apsw
 
-from benchmarks.bus import AnswerS
+from benchmarks.bus import ANSWER_S
 from benchmarks.cases import FLYING_BYTES, Case
 from benchmarks.figures import percentile
 from benchmarks.workers import Worker, serve
@@ -44,7 +44,7 @@ class Commits:
 
     def round(self, seconds: float) -> dict[str, float]:
         self._worker.go({"seconds": seconds})
-        told: dict[str, float] = self._worker.hear(seconds + AnswerS)
+        told: dict[str, float] = self._worker.hear(seconds + ANSWER_S)
         return told
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import zmq
 
-from benchmarks.bus import SHARED_BY, AnswerS, in_threads, summed
+from benchmarks.bus import ANSWER_S, SHARED_BY, in_threads, summed
 from benchmarks.cases import END, NO_TIME, SAMPLE_EVERY, Case, stamp, stamped
 from benchmarks.figures import percentile
 from benchmarks.workers import Worker, serve
@@ -63,8 +63,8 @@ class Relay:
         self._relay.go({"seconds": seconds})
         for worker in workers:
             worker.go({"seconds": seconds})
-        told = [worker.hear(seconds + AnswerS) for worker in workers]
-        self._relay.hear(AnswerS)
+        told = [worker.hear(seconds + ANSWER_S) for worker in workers]
+        self._relay.hear(ANSWER_S)
         received, sent = told[: len(self._receivers)], told[len(self._receivers) :]
         count = sum(one["count"] for one in sent)
         took = max(one["ended"] for one in told) - min(one["began"] for one in sent)

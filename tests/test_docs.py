@@ -69,7 +69,9 @@ def test_every_setting_of_a_network_is_in_the_docs() -> None:
 
 
 def test_every_counter_of_a_broker_is_in_the_docs() -> None:
-    source = "\n".join(path.read_text() for path in (ROOT / "ipcbus/broker").glob("*.py"))
+    source = "\n".join(
+        path.read_text() for path in (ROOT / "ipcbus/broker").glob("*.py")
+    )
     counters = set(re.findall(r'counted\["(\w+)"\]', source))
     assert counters, "no counters were found: the test must be mended"
     assert not _missing(counters, _page("docs/operations.md"))

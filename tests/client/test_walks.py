@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,10 +54,10 @@ class Walk:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.sent = 0
-        self.under_way = []  # type: ignore[var-annotated]
-        self.held = []  # type: ignore[var-annotated]
+        self.under_way: list[Any] = []
+        self.held: list[Any] = []
         self.seen: list[int] = []
-        self.fetches = []  # type: ignore[var-annotated]
+        self.fetches: list[Any] = []
 
     def submit(self, number: int) -> None:
         for _ in range(number):
@@ -102,7 +104,7 @@ class Walk:
     def fetch(self, number: int) -> None:
         self.fetches.append(self.bus.bob.fetch(number + 1))
 
-    def _took(self, messages: list) -> None:  # type: ignore[type-arg]
+    def _took(self, messages: list[Any]) -> None:
         for message in messages:
             self.seen.append(int(message.body))
             self.held.append(message)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import ipcbus
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 from tests.faults.history import Acked, Got, Seen, Sent
@@ -137,8 +138,6 @@ def crew(
 
 def status(network: Network) -> dict[str, Any]:
     """What an operator is told."""
-    import ipcbus
-
     with ipcbus.connect(network.name, agent="", timeout=30) as operator:
         return operator.status()
 

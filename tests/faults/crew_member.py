@@ -25,6 +25,8 @@ WINDOW = 32
 ANSWER_S = 60.0
 FEW_S = 0.1
 
+Tell = Callable[[int], None]
+
 _stopping = False
 
 
@@ -94,9 +96,6 @@ def _acked(me: str, id_: str, ack: Pending[None]) -> Acked:
     except IpcbusError:
         return Acked(me, id_, STALE)
     return Acked(me, id_, OK)
-
-
-Tell = Callable[[int], None]
 
 
 def _board(path: str, place: int) -> Tell:

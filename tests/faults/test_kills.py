@@ -12,7 +12,7 @@ import pytest
 
 from ipcbus.networks import Network
 from tests.faults.crew import alive, crew, kill_broker, until
-from tests.faults.history import OK, Acked, Sent, accepted, longest_gap, violations
+from tests.faults.history import OK, Acked, Got, Sent, accepted, longest_gap, violations
 
 KILLS = 20
 STEPS = 20
@@ -39,8 +39,12 @@ def test_nothing_accepted_is_lost_when_the_broker_is_killed_20_times(
         seen = clients.stop_receiving()
     outages = _outages(sent, kills)
     acks = [one for one in seen if isinstance(one, Acked) and one.outcome == OK]
+    again = sum(isinstance(one, Got) and one.attempt > 1 for one in seen)
     median, longest = statistics.median(outages), max(outages)
-    show(f"{KILLS} kills: {len(accepted(sent))} accepted, {len(acks)} acked")
+    show(
+        f"{KILLS} kills: {len(accepted(sent))} accepted, {again} deliveries were "
+        f"repeated, {len(acks)} acks told done"
+    )
     show(f"a sender's outage: median {median:.2f} s, longest {longest:.2f} s")
     assert violations(sent, seen) == []
     assert {one.outcome for one in sent} == {OK}
