@@ -5,6 +5,11 @@ transaction of the store, and carries out what the core answers once the commit 
 safe. So one fsync pays for a whole batch, and nothing is said that a power cut could
 take back.
 
+Acks ride: a turn that has only acks to confirm leaves its transaction open for RIDE_S,
+so that the next turn's commit does for both. Nobody waits for that answer but one who
+leaves, and with one message at a time it halves the number of syncs that a sender has
+to wait for (confirmed after 1.0 instead of 1.5 ms, on a disk that syncs in 0.7).
+
 When a turn fails:
 
     StoreFull     out of room in spite of all: the turn is void. The broker takes
@@ -46,7 +51,7 @@ from ipcbus.broker.events import (
     Stop,
 )
 from ipcbus.errors import Disconnected, IpcbusError, StoreFailed, StoreFull
-from ipcbus.protocol.messages import Closed
+from ipcbus.protocol.messages import Closed, Pong, Settled
 from ipcbus.store.base import Store
 from ipcbus.transport.clock import Clock
 from ipcbus.transport.outbox import RETRY_S
@@ -56,6 +61,9 @@ from ipcbus.transport.wake import Waker
 
 LONGEST_S: Final = 60.0
 """Seconds the loop sleeps at most."""
+
+RIDE_S: Final = 0.002
+"""Seconds that acks wait for another turn to commit them: a few syncs."""
 
 FULL_AGAIN_S: Final = 60.0
 """Seconds within which a second start over would only be the first of many."""
@@ -122,12 +130,15 @@ class Runner:
         with _no_collector():
             while not self._stopping:
                 self._step()
+        self._finish()
         self._farewell("the broker has stopped")
         self._life.store.close()
 
     def _live(self, life: Life) -> None:
         self._life = life
         self._due = 0.0  # when the core wants to be called although nothing happened
+        self._unsaid: list[Action] = []  # of the transaction that is open
+        self._ride_until: float | None = None  # set while a transaction is open
         self._upkeep = Upkeep(life.store, life.history_ms)
         self._backups = Backups(life.store)
         self._sockets.gate.reset(life.core.admitted())
@@ -139,7 +150,9 @@ class Runner:
         try:
             if events or now.mono >= self._due:
                 self._turn(events, now)
-            self._upkeep.step(now)
+            if self._ride_until is None or now.mono >= self._ride_until:
+                self._finish()
+                self._upkeep.step(now)
         except StoreFull as error:
             self._start_over(error)
         except IpcbusError:
@@ -198,14 +211,33 @@ class Runner:
             wait = min(wait, tick)
         if outbox.has_slow:
             wait = min(wait, RETRY_S)
+        if self._ride_until is not None:
+            wait = min(wait, self._ride_until - mono)
         return max(0, math.ceil(wait * 1000))
 
     def _turn(self, events: Sequence[Event], now: Now) -> None:
-        """Decide, commit, then speak."""
-        store, core = self._life.store, self._life.core
-        store.begin()
+        """Decide; `_finish` commits, then speaks."""
+        core = self._life.core
+        if self._ride_until is None:
+            self._life.store.begin()
+            self._ride_until = now.mono + RIDE_S
         actions = core.handle(events, now)
-        store.commit()
+        self._unsaid += actions
+        # A backup in the middle of a transaction would copy what may be undone.
+        if self._backups or not _may_ride(actions):
+            self._ride_until = now.mono
+        left = core.next_deadline(now)
+        self._due = math.inf if left is None else now.mono + left
+        if events:
+            self._upkeep.touch(now.mono)
+
+    def _finish(self) -> None:
+        """Commit what is open, and say what was decided in it."""
+        if self._ride_until is None:
+            return
+        self._life.store.commit()
+        self._ride_until = None
+        actions, self._unsaid = self._unsaid, []
         say, hand = self._sockets.outbox.say, self._sockets.outbox.hand
         for action in actions:
             kind = type(action)
@@ -215,10 +247,6 @@ class Runner:
                 hand(action)  # type: ignore[arg-type]
             else:
                 self._do(action)
-        left = core.next_deadline(now)
-        self._due = math.inf if left is None else now.mono + left
-        if events:
-            self._upkeep.touch(now.mono)
 
     def _do(self, action: Action) -> None:
         """The actions that are rare."""
@@ -254,6 +282,20 @@ class Runner:
         code, facts = Disconnected(network=self._network, reason=reason).to_wire()
         for peer in list(self._sockets.watch.known):
             self._sockets.outbox.say(peer, Closed(code, facts))
+
+
+def _may_ride(actions: Sequence[Action]) -> bool:
+    """Whether nobody waits for any of these: confirmed acks, and pongs beside them."""
+    settled = False
+    for action in actions:
+        if type(action) is not Say:
+            return False
+        kind = type(action.message)
+        if kind is Settled:
+            settled = True
+        elif kind is not Pong:
+            return False
+    return settled
 
 
 @contextmanager

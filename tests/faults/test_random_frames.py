@@ -24,7 +24,7 @@ from tests.transport.peers import Peer, send
 MESSAGES = 100_000
 A_PEER = 250
 """Messages said on one connection: what the broker reads in a turn, before it cuts."""
-AT_ONCE = 10
+AT_ONCE = 40
 WARM_UP = 20_000
 GROWTH = 16 * 1024 * 1024
 
