@@ -43,6 +43,25 @@ from tests.transport.peers import Peer
 NETWORK = "dev"
 
 
+class Watched(SqliteStore):
+    """A real store that does `at_commit` before each commit."""
+
+    at_commit: Callable[[], None] = staticmethod(lambda: None)
+
+    def commit(self) -> None:
+        self.at_commit()
+        super().commit()
+
+
+def watched(at_commit: Callable[[], None]) -> Callable[[Path], SqliteStore]:
+    def make(path: Path) -> SqliteStore:
+        store = Watched(path, network="dev", ballast=None)
+        store.at_commit = at_commit
+        return store
+
+    return make
+
+
 class Echo:
     """A core that answers at once and remembers what it was told."""
 

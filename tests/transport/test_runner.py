@@ -31,32 +31,11 @@ from ipcbus.protocol.messages import (
     Ping,
     Pong,
     Send,
-    Settle,
-    Settled,
 )
 from ipcbus.store.sqlite import SqliteStore
 from ipcbus.transport.keys import generate
-from tests.transport.loops import Echo, Loop, Script, make_store
+from tests.transport.loops import Echo, Loop, Script, make_store, watched
 from tests.transport.peers import send, until
-
-
-class Watched(SqliteStore):
-    """A real store that does `at_commit` before each commit."""
-
-    at_commit: Callable[[], None] = staticmethod(lambda: None)
-
-    def commit(self) -> None:
-        self.at_commit()
-        super().commit()
-
-
-def watched(at_commit: Callable[[], None]) -> Callable[[Path], SqliteStore]:
-    def make(path: Path) -> SqliteStore:
-        store = Watched(path, network="dev", ballast=None)
-        store.at_commit = at_commit
-        return store
-
-    return make
 
 
 def failing(error: IpcbusError, times: int = 1) -> Callable[[Path], SqliteStore]:
@@ -99,46 +78,6 @@ def test_nothing_is_said_before_the_commit(tmp_path: Path) -> None:
         finally:
             may_commit.set()
         assert peer.hear() == Accepted(1, [])
-
-
-def settles(event: Received) -> list[Action] | None:
-    """A core whose acks are confirmed; it writes in every turn."""
-    if isinstance(event.message, Settle):
-        return [Say(event.peer, Settled(event.message.ref, []))]
-    return None
-
-
-def test_an_ack_is_committed_and_confirmed_although_nothing_follows(
-    tmp_path: Path,
-) -> None:
-    commits: list[int] = []
-    with Loop(
-        tmp_path, Script(settles), store=watched(lambda: commits.append(1))
-    ) as loop:
-        peer = loop.peer()
-        peer.hello()
-        before = len(commits)
-        peer.say(Settle(1, [1, 1, 1], [], [], []))
-        assert peer.hear() == Settled(1, [])
-        assert len(commits) > before
-
-
-def test_an_ack_rides_with_the_turn_that_follows(tmp_path: Path) -> None:
-    commits: list[int] = []
-    with Loop(
-        tmp_path, Script(settles), store=watched(lambda: commits.append(1))
-    ) as loop:
-        peer = loop.peer()
-        peer.hello()
-        rode = 0
-        for ref in range(50):
-            before = len(commits)
-            peer.say(Settle(ref, [1, 1, 1], [], [], []))
-            peer.say(send(ref, "bob", b"x"))
-            heard = [peer.hear(), peer.hear()]
-            assert heard == [Settled(ref, []), Accepted(ref, [])]
-            rode += len(commits) - before == 1
-        assert rode > 25  # the rest met a timer, or upkeep
 
 
 def test_what_arrives_together_is_one_turn(tmp_path: Path) -> None:
