@@ -60,6 +60,18 @@ class Routing:
         boxes = [self._boxes[number] for number in others]
         return Route(boxes, ACCEPTED, {"recipients": len(boxes)})
 
+    def outcome(self, draft: Draft, mailbox: int) -> tuple[str, dict[str, Any]]:
+        """What to tell of a message that went to `mailbox` (0: to several) before."""
+        if not mailbox:
+            return ACCEPTED, {}
+        agent = self._directory.agent(mailbox)
+        to = parse_cached(draft.to)
+        if to.kind in (Kind.AGENT, Kind.FOREIGN) and (
+            address.fold(to.name) != address.fold(agent.name)
+        ):
+            return FORWARDED, {"to": agent.name}
+        return (ACCEPTED if agent.registered else FUTURE), {}
+
     def _route_to_agent(self, turn: Turn, to: address.Address, draft: Draft) -> Route:
         if to.network is not None and address.fold(to.network) != address.fold(
             self._network

@@ -32,7 +32,6 @@ from ipcbus.protocol.messages import (
     ACCEPTED,
     BOUNCE,
     CONTROL,
-    DUPLICATE,
     FLAG_FUTURE,
     FUTURE,
     TRUST_BROKER,
@@ -43,7 +42,7 @@ from ipcbus.protocol.messages import (
     Meta,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header, pack_meta, unpack_header
+from ipcbus.protocol.pieces import pack_header, pack_meta
 from ipcbus.store.base import Store
 from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
 
@@ -126,18 +125,23 @@ class Sending:
                         routes[draft.to] = route  # nothing changes it in this turn
                 self._plan(turn, batch, agent, draft, body, route)
             except IpcbusError as error:
-                exceptions.append([position, *error.to_wire()])
+                # What was accepted once stays so, whatever has changed since.
+                known = self._known(agent, draft, body)
+                exceptions.append([position, *(known or error.to_wire())])
                 continue
             batch.positions.append(position)
             if route.state != ACCEPTED or route.facts:
                 exceptions.append([position, route.state, route.facts])
         turn.counted["refused"] += len(send.drafts) - len(batch.rows)
-        known = self._store_all(turn, batch)
-        if known:
-            again = {batch.positions[at]: batch.rows[at] for at in known}
+        again = {batch.positions[at] for at in self._store_all(turn, batch)}
+        if again:
             exceptions = [row for row in exceptions if row[0] not in again]
-            exceptions += [[at, *self._again(row)] for at, row in again.items()]
-            turn.counted["duplicates"] += len(known)
+            for position in sorted(again):
+                draft, body = send.drafts[position], send.bodies[position]
+                outcome = self._known(agent, draft, body)
+                assert outcome is not None
+                exceptions.append([position, *outcome])
+            turn.counted["duplicates"] += len(again)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
     def _check(
@@ -168,21 +172,7 @@ class Sending:
         route: Route,
     ) -> None:
         wall = turn.now.wall
-        header = Header(
-            draft.id,
-            agent.name,
-            draft.to,
-            draft.kind,
-            draft.priority,
-            wall,
-            None if draft.ttl_ms is None else wall + draft.ttl_ms,
-            draft.thread,
-            draft.reply_to,
-            TRUST_LOCAL,
-            None,
-            draft.attachments,
-            draft.meta,
-        )
+        header = _header(draft, agent.name, wall)
         expires = header.expires_at or 0
         if route.state == FUTURE:
             latest = wall + self._settings.future_ms
@@ -303,13 +293,18 @@ class Sending:
                 self._ends.full(turn, header, box.number)
         return known
 
-    def _again(self, row: Row) -> tuple[str, dict[str, Any]]:
-        """What the sender of a known id is told: it is the same message, or a clash."""
-        known = self._store.mail.find(row.id)
-        assert known is not None
-        if known.sender == row.sender and _same(row, known):
-            return DUPLICATE, {}
-        return IdClash(id=row.id).to_wire()
+    def _known(
+        self, agent: Agent, draft: Draft, body: bytes
+    ) -> tuple[str, dict[str, Any]] | None:
+        """What the sender of a known id is told: what it was told first, or a clash."""
+        known = self._store.mail.find(draft.id)
+        if known is None:
+            return None
+        header = _header(draft, agent.name, known.accepted_at)
+        if known.sender != agent.number or not _same(header, body, known):
+            return IdClash(id=draft.id).to_wire()
+        state, facts = self._routing.outcome(draft, known.mailbox)
+        return state, facts | {"again": True}
 
     # --- from the broker ---------------------------------------------------
 
@@ -368,16 +363,27 @@ class Sending:
         assert not known
 
 
-def _same(row: Row, known: Row) -> bool:
-    """Whether a known row has the content of `row`: as if it were accepted then."""
-    now = unpack_header(row.header)
-    moved = known.accepted_at - row.accepted_at
-    expires = now.expires_at
-    then = now._replace(
-        accepted_at=known.accepted_at,
-        expires_at=None if expires is None else expires + moved,
+def _header(draft: Draft, sender: str, accepted_at: int) -> Header:
+    return Header(
+        draft.id,
+        sender,
+        draft.to,
+        draft.kind,
+        draft.priority,
+        accepted_at,
+        None if draft.ttl_ms is None else accepted_at + draft.ttl_ms,
+        draft.thread,
+        draft.reply_to,
+        TRUST_LOCAL,
+        None,
+        draft.attachments,
+        draft.meta,
     )
-    packed = pack_header(then)
+
+
+def _same(header: Header, body: bytes, known: Row) -> bool:
+    """Whether a known row has this content; `header` as if it were accepted then."""
+    packed = pack_header(header)
     if known.header:
-        return packed == known.header and row.body == known.body
-    return fingerprint(packed, row.body) == known.body
+        return packed == known.header and body == known.body
+    return fingerprint(packed, body) == known.body

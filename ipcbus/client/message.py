@@ -25,16 +25,18 @@ class Receipt(NamedTuple):
     """The broker has stored a message.
 
     Attributes:
-        state: `accepted`, `duplicate` (stored before), `future` (waits for the name
-            to be registered) or `forwarded` (the recipient has a new name).
+        state: `accepted`, `future` (waits for the name to be registered) or
+            `forwarded` (the recipient has a new name).
         to: where it went; the new name if it was forwarded.
         recipients: mailboxes it was put in.
+        again: it was stored before under this id; this is the answer once more.
     """
 
     id: str
     state: str
     to: str
     recipients: int = 1
+    again: bool = False
 
 
 class Outgoing(NamedTuple):

@@ -187,4 +187,5 @@ def _decide(sending: Sending, exception: list[Any] | None) -> None:
         return
     draft = sending.draft
     to, count = facts.get("to", draft.to), facts.get("recipients", 1)
-    sending.resolve(Receipt(draft.id, outcome, to, count))
+    again = facts.get("again", False)
+    sending.resolve(Receipt(draft.id, outcome, to, count, again))

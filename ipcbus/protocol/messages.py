@@ -46,10 +46,9 @@ SENDABLE_KINDS: Final = frozenset({INFORM, REQUEST, REPLY, ACK, CONTROL})
 """Kinds a client may send; BOUNCE comes from brokers alone."""
 
 ACCEPTED: Final = "accepted"
-DUPLICATE: Final = "duplicate"
 FUTURE: Final = "future"
 FORWARDED: Final = "forwarded"
-STATES: Final = frozenset({ACCEPTED, DUPLICATE, FUTURE, FORWARDED})
+STATES: Final = frozenset({ACCEPTED, FUTURE, FORWARDED})
 """Good outcomes of a send. All of them mean: committed."""
 
 TRUST_LOCAL: Final = "local"

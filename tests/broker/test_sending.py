@@ -20,6 +20,8 @@ from tests.broker.harness import (
 
 ALICE, BOB, CAROL = b"alice", b"bob", b"carol"
 
+AGAIN = [0, "accepted", {"again": True}]
+
 
 @pytest.fixture(autouse=True)
 def _people(bus: Harness) -> None:
@@ -32,7 +34,7 @@ def test_the_same_id_and_content_is_the_same_message(bus: Harness) -> None:
     bus.restart()
     bus.hello(ALICE)
     bus.hello(BOB)
-    assert bus.send(ALICE, draft("m1", "bob")) == [[0, "duplicate", {}]]
+    assert bus.send(ALICE, draft("m1", "bob")) == [AGAIN]
     assert len(bus.fetch(BOB)) == 1
 
 
@@ -41,7 +43,7 @@ def test_it_is_also_the_same_when_it_was_acked_long_ago(bus: Harness) -> None:
     (one,) = bus.fetch(BOB)
     bus.settle(BOB, acks=[one.receipt])
     bus.advance(3)
-    assert bus.send(ALICE, draft("m1", "bob", ttl_ms=60_000))[0][1] == "duplicate"
+    assert bus.send(ALICE, draft("m1", "bob", ttl_ms=60_000))[0] == AGAIN
 
 
 def test_it_is_known_without_history_too() -> None:
@@ -50,7 +52,7 @@ def test_it_is_known_without_history_too() -> None:
     bus.send(ALICE, draft("m1", "bob"))
     (one,) = bus.fetch(BOB)
     bus.settle(BOB, acks=[one.receipt])
-    assert bus.send(ALICE, draft("m1", "bob"))[0][1] == "duplicate"
+    assert bus.send(ALICE, draft("m1", "bob"))[0] == AGAIN
     assert bus.send(ALICE, draft("m1", "bob"), body="other")[0][1] == "id_clash"
 
 
@@ -72,7 +74,7 @@ def test_another_sender_cannot_use_a_known_id(bus: Harness) -> None:
 
 def test_the_same_id_twice_in_one_batch_is_stored_once(bus: Harness) -> None:
     outcome = bus.send(ALICE, draft("m1", "bob"), draft("m1", "bob"))
-    assert outcome == [[1, "duplicate", {}]]
+    assert outcome == [[1, "accepted", {"again": True}]]
     assert len(bus.fetch(BOB)) == 1
 
 
@@ -177,7 +179,7 @@ def test_a_full_mailbox_does_not_stop_a_broadcast_but_its_sender_is_told() -> No
     assert [one.header.id for one in bus.fetch(CAROL)] == ["m2"]
     (bounce,) = bus.fetch(ALICE)
     assert "5.2.2" in repr(bounce.header.meta)
-    assert bus.send(ALICE, draft("m2", "*"))[0][1] == "duplicate"
+    assert bus.send(ALICE, draft("m2", "*"))[0] == AGAIN
     assert len(bus.fetch(ALICE)) == 0
 
 
@@ -248,3 +250,23 @@ def test_a_late_batch_with_known_ids_delivers_only_the_new_ones(bus: Harness) ->
 def test_the_ids_of_the_brokers_own_messages_cannot_be_taken(bus: Harness) -> None:
     ((_, code, facts),) = bus.send(ALICE, draft("ipcbus-7", "bob"))
     assert (code, facts["field"]) == ("invalid_message", "id")
+
+
+def test_a_message_that_was_accepted_stays_so_when_its_mailbox_is_full_now() -> None:
+    bus = Harness(Settings(mailbox_messages=1))
+    bus.join_up("alice", "bob")
+    assert bus.send(ALICE, draft("m1", "bob")) == []
+    assert bus.send(ALICE, draft("m1", "bob")) == [AGAIN]
+    assert bus.send(ALICE, draft("m2", "bob"))[0][1] == "bound_exceeded"
+
+
+def test_the_first_answer_comes_again_for_future_and_forwarded_mail(
+    bus: Harness,
+) -> None:
+    for _ in range(2):
+        outcome = bus.send(ALICE, draft("m1", "dora", flags=FLAG_FUTURE))
+        assert outcome[0][1] == "future"
+    bus.call(BOB, "rename", None, "robert")
+    for _ in range(2):
+        ((_, state, facts),) = bus.send(ALICE, draft("m2", "bob"))
+        assert (state, facts["to"]) == ("forwarded", "robert")

@@ -193,7 +193,7 @@ def test_future_waits_for_the_name(alice: Client, connect: Connect) -> None:
 
 def test_the_same_id_is_the_same_message(alice: Client, bob: Client) -> None:
     assert alice.send("bob", "x", id="key-1").state == "accepted"
-    assert alice.send("bob", "x", id="key-1").state == "duplicate"
+    assert alice.send("bob", "x", id="key-1") == ("key-1", "accepted", "bob", 1, True)
     with pytest.raises(IdClash):
         alice.send("bob", "y", id="key-1")
     assert len(bob.fetch(10)[0]) == 1

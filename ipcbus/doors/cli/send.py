@@ -95,4 +95,5 @@ def document(receipt: Receipt) -> dict[str, Any]:
 
 def lines(receipt: Receipt) -> Iterator[str]:
     state = paint(receipt.state, "green")
-    yield f"{state}  to {safe_line(receipt.to)}  id {receipt.id}"
+    before = "  (it was sent before)" if receipt.again else ""
+    yield f"{state}  to {safe_line(receipt.to)}  id {receipt.id}{before}"

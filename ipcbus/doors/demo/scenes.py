@@ -134,7 +134,7 @@ def takeover(story: Story, cast: Cast) -> None:
         receipts = [pending.result(WAIT_S) for pending in sent]
         outage = time.monotonic() - killed
         read = reading.result()
-    again = sum(receipt.state == "duplicate" for receipt in receipts)
+    again = sum(receipt.again for receipt in receipts)
     story.tell("alice", f"all {BURST} are accepted, {outage:.2f} s after the kill")
     story.tell("carol", f"read all, the last one is {read[-1].number if read else '-'}")
     first = list(dict.fromkeys(one.number for one in read))  # where each came first
