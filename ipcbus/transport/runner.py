@@ -62,8 +62,8 @@ from ipcbus.transport.wake import Waker
 LONGEST_S: Final = 60.0
 """Seconds the loop sleeps at most."""
 
-RIDE_S: Final = 0.002
-"""Seconds that acks wait for another turn to commit them: a few syncs."""
+RIDE_S: Final = 0.001
+"""Seconds that acks wait for another turn to commit them: a sync or a few."""
 
 FULL_AGAIN_S: Final = 60.0
 """Seconds within which a second start over would only be the first of many."""
