@@ -21,6 +21,7 @@ from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import (
     BoundExceeded,
+    CannotServe,
     IdClash,
     InvalidMessage,
     IpcbusError,
@@ -49,9 +50,13 @@ from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
 
-
 OWN_IDS = f"{BROKER_NAME}-"
 """How the ids of the broker's messages begin; it must find them unused."""
+
+
+class _NoRoom(Exception):
+    """The store has no room for another message, as it said beforehand; not to be
+    confused with `StoreFull`, which it raises when a turn has failed."""
 
 
 class Batch:
@@ -117,17 +122,21 @@ class Sending:
             body = send.bodies[position]
             room -= len(body) + len(draft.meta or b"") + OVERHEAD
             try:
-                self._check(turn, agent, draft, body, room)
+                if room <= 0:
+                    raise _NoRoom
+                self._check(turn, agent, draft, body)
                 route = routes.get(draft.to)
                 if route is None:
                     route = self._routing.find(turn, agent.number, draft)
                     if route.state == ACCEPTED:
                         routes[draft.to] = route  # nothing changes it in this turn
                 self._plan(turn, batch, agent, draft, body, route)
-            except IpcbusError as error:
+            except (StoreFull, CannotServe):
+                raise  # out of the store: this turn is void
+            except (_NoRoom, IpcbusError) as error:
                 # What was accepted once stays so, whatever has changed since.
-                known = self._known(agent, draft, body)
-                exceptions.append([position, *(known or error.to_wire())])
+                told = self._known(agent, draft, body) or self._refusal(error)
+                exceptions.append([position, *told])
                 continue
             batch.positions.append(position)
             if route.state != ACCEPTED or route.facts:
@@ -144,9 +153,12 @@ class Sending:
             turn.counted["duplicates"] += len(again)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
-    def _check(
-        self, turn: Turn, agent: Agent, draft: Draft, body: bytes, room: int
-    ) -> None:
+    def _refusal(self, error: Exception) -> tuple[str, dict[str, Any]]:
+        if isinstance(error, IpcbusError):
+            return error.to_wire()
+        return StoreFull(network=self._network).to_wire()
+
+    def _check(self, turn: Turn, agent: Agent, draft: Draft, body: bytes) -> None:
         """What does not depend on the recipient. Raises what the sender is told."""
         if draft.flags & ~FLAG_FUTURE:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
@@ -157,8 +169,6 @@ class Sending:
         most = agent.max_body or self._settings.max_body
         if len(body) > most:
             raise BoundExceeded(bound="max_body", value=len(body), limit=most)
-        if room <= 0:
-            raise StoreFull(network=self._network)
         if draft.attachments:
             self._blobs.check(agent.number, draft.attachments)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from ipcbus.broker.events import Received
 from ipcbus.broker.settings import Settings
-from ipcbus.errors import BY_CODE, UnknownRecipient
+from ipcbus.errors import (
+    BY_CODE,
+    IpcbusError,
+    StoreFailed,
+    StoreFull,
+    UnknownRecipient,
+)
 from ipcbus.protocol.messages import FLAG_FUTURE, REQUEST, Send
+from ipcbus.store.memory import MemoryStore
 from tests.broker.harness import (
     OPERATOR,
     Harness,
@@ -270,3 +279,36 @@ def test_the_first_answer_comes_again_for_future_and_forwarded_mail(
     for _ in range(2):
         ((_, state, facts),) = bus.send(ALICE, draft("m2", "bob"))
         assert (state, facts["to"]) == ("forwarded", "robert")
+
+
+@pytest.mark.parametrize(
+    "error", [StoreFailed(reason="EIO"), StoreFull(network="dev")], ids=repr
+)
+def test_an_error_of_the_store_is_no_refusal_but_voids_the_turn(
+    bus: Harness, monkeypatch: pytest.MonkeyPatch, error: IpcbusError
+) -> None:
+    def fail(agent: object) -> None:
+        raise error
+
+    bus.store.begin()
+    monkeypatch.setattr(bus.store.registry, "put_agent", fail)
+    late = Send(1, [draft("m1", "dora", flags=FLAG_FUTURE)], [b"x"])
+    with pytest.raises(type(error)):
+        bus.broker.handle([Received(ALICE, key_of("alice"), late)], bus.now)
+    bus.store.rollback()
+    monkeypatch.undo()
+    bus.restart()  # as the loop does: this core is not used again
+
+
+def test_a_store_without_room_refuses_sends_and_takes_acks() -> None:
+    bus = Harness(make=partial(MemoryStore, capacity=60_000))
+    bus.join_up("alice", "bob")
+    ids = [f"m{n}" for n in range(200)]
+    outcomes = [bus.send(ALICE, draft(i, "bob"), body="x" * 1000) for i in ids]
+    refused = [one[0][1] for one in outcomes if one]
+    assert set(refused) == {"store_full"}
+    assert 0 < len(refused) < 200
+    found = bus.fetch(BOB)
+    assert bus.settle(BOB, acks=[one.receipt for one in found]) == []
+    first = bus.send(ALICE, draft("m0", "bob"), body="x" * 1000)
+    assert first == [AGAIN]
