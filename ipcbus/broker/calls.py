@@ -16,7 +16,7 @@ from ipcbus.broker.delivery import Delivery, Mailboxes
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.events import Admit, Expel
-from ipcbus.broker.sending import Sending
+from ipcbus.broker.notices import Notices
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
@@ -42,7 +42,7 @@ class Desk(NamedTuple):
     boxes: Mailboxes
     delivery: Delivery
     ends: Ends
-    sending: Sending
+    notices: Notices
     blobs: Attachments
     counters: dict[str, int]
     last_seen: dict[int, int]
@@ -81,7 +81,7 @@ def rename(desk: Desk, turn: Turn, session: Session, old: str | None, new: str) 
     others = [n for n in desk.directory.members() if n != agent.number]
     text = f"{former} is now called {new}; mail to {former} is forwarded for a while."
     data = {"event": "renamed", "old": former, "new": new, "forwards_until": until}
-    desk.sending.tell(turn, others, text, data)
+    desk.notices.tell(turn, others, text, data)
     return [former, new, until]
 
 

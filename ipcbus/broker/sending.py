@@ -1,4 +1,4 @@
-"""Into mailboxes: what a client sends, and what the broker writes itself.
+"""Into mailboxes: what a client sends, and what the broker posts (`notices`).
 
 A message is checked, its recipients are found, and it is stored with all of its
 entries in one call per batch. Only then is it handed out. Refusals are per message:
@@ -12,7 +12,7 @@ from typing import Any
 from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.delivery import Delivery, Mailboxes
 from ipcbus.broker.directory import Directory
-from ipcbus.broker.ends import CODES, Ends
+from ipcbus.broker.ends import Ends
 from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.rates import Rates
 from ipcbus.broker.routing import Route, Routing
@@ -27,31 +27,24 @@ from ipcbus.errors import (
     IpcbusError,
     StoreFull,
 )
-from ipcbus.protocol.address import BROKER_NAME
-from ipcbus.protocol.limits import DEFAULT_PRIORITY, PRIORITIES
+from ipcbus.protocol.address import OWN_IDS
+from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
     ACCEPTED,
-    BOUNCE,
-    CONTROL,
     FLAG_FUTURE,
     FUTURE,
-    TRUST_BROKER,
     TRUST_LOCAL,
     Accepted,
     Draft,
     Header,
-    Meta,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header, pack_meta
+from ipcbus.protocol.pieces import pack_header
 from ipcbus.store.base import Store
 from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
 
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
-
-OWN_IDS = f"{BROKER_NAME}-"
-"""How the ids of the broker's messages begin; it must find them unused."""
 
 
 class _NoRoom(Exception):
@@ -108,7 +101,6 @@ class Sending:
         self._rates = Rates(settings)
         self._routing = Routing(network, settings, directory, boxes)
         self.last_seq = last_seq
-        ends.bounce_through(self._bounce)
 
     # --- from clients ------------------------------------------------------
 
@@ -318,57 +310,13 @@ class Sending:
 
     # --- from the broker ---------------------------------------------------
 
-    def _bounce(
-        self, turn: Turn, failed: Header, to: str, status: str, reason: str
-    ) -> None:
-        number = self._ends.addressee(turn, failed)
-        if number is None:
-            return
-        data = {
-            "status": status,
-            "code": CODES[status],
-            "reason": reason,
-            "to": to,
-            "id": failed.id,
-        }
-        text = f"Your message {failed.id} to {to} could not be delivered: {reason}."
-        self.post(turn, [number], BOUNCE, text, data, failed.thread, failed.id)
-
-    def tell(self, turn: Turn, mailboxes: list[int], text: str, data: Any) -> None:
-        """A notice of the broker, of kind `control`."""
-        if mailboxes:
-            self.post(turn, mailboxes, CONTROL, text, data)
-
     def post(
-        self,
-        turn: Turn,
-        mailboxes: list[int],
-        kind: str,
-        text: str,
-        data: Any,
-        thread: str | None = None,
-        reply_to: str | None = None,
+        self, turn: Turn, header: Header, body: bytes, mailboxes: list[int]
     ) -> None:
-        # Named by its own seq, which is never used again: no clash is possible.
-        to = self._directory.name(mailboxes[0]) if len(mailboxes) == 1 else "*"
-        header = Header(
-            f"{OWN_IDS}{self.last_seq + 1}",
-            BROKER_NAME,
-            to,
-            kind,
-            DEFAULT_PRIORITY,
-            turn.now.wall,
-            None,
-            thread,
-            reply_to,
-            TRUST_BROKER,
-            None,
-            None,
-            pack_meta(Meta(data=data)),
-        )
+        """Store a message of the broker's own; nothing refuses it."""
         batch = Batch()
         boxes = [self._boxes[number] for number in mailboxes]
-        self._put(batch, 0, header, text.encode(), boxes, 0)
+        self._put(batch, 0, header, body, boxes, 0)
         known = self._store_all(turn, batch)
         assert not known
 

@@ -12,8 +12,9 @@ The parts, each with its own invariants (`check_invariants` holds all of them):
 
     directory   who there is            sessions   who is connected
     mailbox     what waits, in memory   delivery   leases out, settling in
-    sending     into mailboxes          ends       expiry, dead letters, bounces
-    blobs       attachments             calls      questions and orders
+    sending     into mailboxes          ends       expiry, dead letters
+    notices     bounces, and news       blobs      attachments
+    calls       questions and orders
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from ipcbus.broker.events import (
 )
 from ipcbus.broker.mailbox import TOP
 from ipcbus.broker.mailbox import Mailbox as Box
+from ipcbus.broker.notices import Notices
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
@@ -114,6 +116,7 @@ class Broker:
             self._blobs,
             snapshot.last_seq,
         )
+        notices = Notices(self._directory, self._ends, self._sending)
         self._counters = dict(snapshot.counters)
         self._last_seen: dict[int, int] = {}
         self._next_tick = 0.0
@@ -127,7 +130,7 @@ class Broker:
             self._boxes,
             self._delivery,
             self._ends,
-            self._sending,
+            notices,
             self._blobs,
             self._counters,
             self._last_seen,

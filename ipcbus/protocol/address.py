@@ -21,6 +21,9 @@ from ipcbus.protocol.limits import MAX_ID, MAX_NAME, MAX_TOPIC, MAX_TOPIC_PARTS
 BROKER_NAME: Final = "ipcbus"
 """The sender of bounces and notices; no agent can take it."""
 
+OWN_IDS: Final = f"{BROKER_NAME}-"
+"""How the ids of the broker's own messages begin; it must find them unused."""
+
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}\Z")
 _ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID}}}\Z")
 _PART = re.compile(r"[A-Za-z0-9_-]+\Z")
