@@ -115,7 +115,7 @@ class Delivery:
                 break
             entry = waiting.entry
             if entry.expires and entry.expires <= turn.now.wall:
-                break  # the sweep of this turn's end takes it away first
+                break  # the sweep of the next turn, due at once, takes it away
             session = self._sessions.taker(box.number, entry.size)
             if session is None:
                 break
