@@ -43,16 +43,22 @@ class Settling:
     def take(self, next_ref: Callable[[], int]) -> Iterator[Settle]:
         """All that waits, as few frames as the bounds allow."""
         while self.waiting:
-            ref = next_ref()
             batch = self._batch()
-            self.flying[ref] = batch
-            yield self._settle(ref, batch)
+            if batch:
+                ref = next_ref()
+                self.flying[ref] = batch
+                yield self._settle(ref, batch)
 
     def _batch(self) -> list[Settlement]:
         batch: list[Settlement] = []
         nacks = 0
         while self.waiting and len(batch) < MOST and nacks < MOST_NACKS:
             settlement = self.waiting.popleft()
+            if settlement.action is Action.EXTEND and settlement.message.settled:
+                # The last word on it is on its way too, and the broker would find
+                # nothing to extend behind it.
+                settlement.resolve(None)
+                continue
             nacks += settlement.action is Action.NACK
             batch.append(settlement)
         return batch

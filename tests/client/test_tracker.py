@@ -142,6 +142,17 @@ def test_a_delivery_that_is_held_survives_a_takeover(bus: Bus) -> None:
     assert ack.result(0) is None
 
 
+def test_an_ack_overtakes_the_word_that_its_message_is_held(bus: Bus) -> None:
+    bus.alice.submit("bob", "work")
+    bus.bob.read()
+    bus.broker.settle_down()
+    (work,) = bus.bob.take()
+    bus.bob.tracker.intake.hold_on(bus.clock.now().mono)
+    ack = work.ack()  # before anything of it is said
+    bus.broker.settle_down()
+    assert ack.result(0) is None
+
+
 def test_an_ack_whose_answer_was_lost_is_said_again(bus: Bus) -> None:
     bus.alice.submit("bob", "work")
     bus.bob.read()
