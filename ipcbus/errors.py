@@ -18,6 +18,8 @@
     │  ├─ BoundExceeded              bound_exceeded          says which bound
     │  ├─ StoreFull                  store_full
     │  ├─ StaleLease                 stale_lease
+    │  ├─ LinkFenced                 link_fenced             another bridge leads
+    │  ├─ IdentityChanged            identity_changed        a network of that name
     │  └─ Bounced                    bounced                 a request came back
     ├─ UnknownRecipient              unknown_recipient   6
     ├─ ProtocolError                 protocol            7
@@ -164,6 +166,19 @@ class StoreFull(Refused):
 class StaleLease(Refused):
     code = "stale_lease"
     sentence = "message {id} is not leased to you any more; it will come again"
+
+
+class LinkFenced(Refused):
+    code = "link_fenced"
+    sentence = "the link to {peer} is led by another bridge (or connection of it)"
+
+
+class IdentityChanged(Refused):
+    code = "identity_changed"
+    sentence = (
+        "{peer} is not the network that it was (id {theirs}, known as {ours}); "
+        "if that is right: ipcbus bridges trust"
+    )
 
 
 class Bounced(Refused):

@@ -8,14 +8,16 @@ anything: a refused call has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from ipcbus.broker.blobs import Attachments
-from ipcbus.broker.delivery import Delivery, Mailboxes
+from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.events import Admit, Expel
+from ipcbus.broker.links import MARK, Links
+from ipcbus.broker.mailbox import Mailboxes
 from ipcbus.broker.notices import Notices
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
@@ -47,6 +49,7 @@ class Desk(NamedTuple):
     counters: dict[str, int]
     last_seen: dict[int, int]
     end_session: Callable[[Turn, Session], None]
+    links: Links
 
 
 Handler = Callable[..., Any]
@@ -61,9 +64,21 @@ def agents(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
             desk.last_seen.get(agent.number),
             desk.directory.joined(agent.number),
         ]
-        for agent in islice(desk.directory.agents(), offset, None)
+        for agent in desk.directory.agents()
+        if not agent.name.startswith(MARK)
     )
-    return _listing(rows, offset)
+    remote = _remote(desk, turn, session)
+    return listing(islice(chain(rows, remote), offset, None), offset)
+
+
+def _remote(desk: Desk, turn: Turn, session: Session) -> Iterable[list[Any]]:
+    """Agents of other networks that bridges expose to this agent."""
+    if not session.agent:
+        return
+    me = desk.directory.name(session.agent)
+    for link in desk.links:
+        for name in desk.links.remote(link, me, turn.now.mono):
+            yield [f"{name}@{link.peer}", True, 0, None, []]
 
 
 def whoami(desk: Desk, turn: Turn, session: Session) -> Any:
@@ -101,7 +116,7 @@ def topics(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
         [pattern, [desk.directory.name(number) for number in there]]
         for pattern, there in islice(found.items(), offset, None)
     )
-    return _listing(rows, offset)
+    return listing(rows, offset)
 
 
 def register(desk: Desk, turn: Turn, session: Session, name: str, key: str) -> Any:
@@ -116,9 +131,7 @@ def invite(
     _check_key(desk, key)
     if not 0 < ttl_ms <= MAX_TTL_MS:
         raise InvalidMessage(field="invite.ttl_ms", reason="must be up to a year")
-    agent = desk.directory.expect(name, turn.now.wall)
-    if desk.directory.live_keys(agent.number):
-        raise NameTaken(name=agent.name, reason="it belongs to a key already")
+    agent = _invited(desk, turn, name)
     wall = turn.now.wall
     expires = wall + ttl_ms
     desk.directory.put_key(
@@ -126,6 +139,17 @@ def invite(
     )
     turn.do(Admit(key))
     return [agent.name, expires]
+
+
+def _invited(desk: Desk, turn: Turn, name: str) -> Agent:
+    """The agent of an invitation; `@network` invites a bridge to that network."""
+    if name.startswith(MARK):
+        link = desk.links.make(name.removeprefix(MARK), turn.now.wall)
+        return desk.directory.agent(link.number)
+    agent = desk.directory.expect(name, turn.now.wall)
+    if desk.directory.live_keys(agent.number):
+        raise NameTaken(name=agent.name, reason="it belongs to a key already")
+    return agent
 
 
 def redeem(desk: Desk, turn: Turn, session: Session, key: str) -> Any:
@@ -140,7 +164,7 @@ def revoke(desk: Desk, turn: Turn, session: Session, name: str) -> Any:
     """All keys and invitations of an agent; the mailbox stays."""
     agent = desk.directory.named(name)
     if agent is None:
-        raise _nobody(desk, name)
+        raise nobody(desk, name)
     keys = [
         key
         for key in desk.directory.all_keys()
@@ -154,6 +178,9 @@ def revoke(desk: Desk, turn: Turn, session: Session, name: str) -> Any:
             desk.end_session(turn, live)
             ended += 1
         turn.do(Expel(key.key))
+    link = desk.links.get(agent.number)
+    if link is not None:
+        link.open = False
     return [len(keys), ended]
 
 
@@ -169,7 +196,7 @@ def keys(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
         ]
         for key in islice(desk.directory.all_keys(), offset, None)
     )
-    return _listing(rows, offset)
+    return listing(rows, offset)
 
 
 def limit(
@@ -177,7 +204,7 @@ def limit(
 ) -> Any:
     agent = desk.directory.named(name)
     if agent is None:
-        raise _nobody(desk, name)
+        raise nobody(desk, name)
     if max_body > MAX_BODY:
         raise InvalidMessage(field="limit.max_body", reason=f"is at most {MAX_BODY}")
     agent = desk.directory.update(agent._replace(rate=rate, max_body=max_body))
@@ -196,7 +223,7 @@ def sweep_invitations(desk: Desk, turn: Turn) -> None:
         turn.do(Expel(key.key))
 
 
-def _listing(rows: Iterable[list[Any]], offset: int) -> list[Any]:
+def listing(rows: Iterable[list[Any]], offset: int) -> list[Any]:
     """As many rows as fit into a frame, and the offset of the rest; 0 for none."""
     left = MAX_HEAD
     fitted: list[list[Any]] = []
@@ -211,6 +238,8 @@ def _listing(rows: Iterable[list[Any]], offset: int) -> list[Any]:
 def _register(desk: Desk, turn: Turn, name: str, key: str) -> tuple[Agent, bool]:
     if not is_key(key):
         raise InvalidMessage(field="key", reason="must be a public key in hex")
+    if name.startswith(MARK):
+        return bridge_key(desk, turn, name.removeprefix(MARK), key)
     known = desk.directory.named(name)
     agent, created = desk.directory.register(name, key, turn.now.wall)
     if created:
@@ -218,6 +247,31 @@ def _register(desk: Desk, turn: Turn, name: str, key: str) -> tuple[Agent, bool]
     if known is not None and not known.registered:
         _adopt(desk, agent)
     return agent, created
+
+
+def bridge_key(
+    desk: Desk, turn: Turn, peer: str, key: str, *, outward: bool = True
+) -> tuple[Agent, bool]:
+    """Let a bridge with this key serve the link to `peer`; a link may have several.
+
+    `outward`: it will also take mail there.
+    """
+    known = desk.directory.key(key)
+    link = desk.links.make(peer, turn.now.wall)
+    if outward:
+        desk.links.open_way_out(link)
+    agent = desk.directory.agent(link.number)
+    if known is not None:
+        if known.agent != link.number or known.role != Role.BRIDGE.value:
+            raise NotPermitted(reason="this key is somebody else's already")
+        if known.revoked:
+            raise NotPermitted(reason="this key was revoked; make a new one")
+        return agent, False
+    wall = turn.now.wall
+    desk.directory.put_key(AgentKey(key, link.number, Role.BRIDGE.value, wall, 0, 0))
+    link.open = True
+    turn.do(Admit(key))
+    return agent, True
 
 
 def _adopt(desk: Desk, agent: Agent) -> None:
@@ -241,13 +295,13 @@ def _subject(desk: Desk, session: Session, name: str | None) -> Agent:
         return desk.directory.agent(session.agent)
     found = desk.directory.named(name)
     if found is None:
-        raise _nobody(desk, name)
+        raise nobody(desk, name)
     if session.role is not Role.OPERATOR and found.number != session.agent:
         raise NotPermitted(reason="only an operator may do that for another agent")
     return found
 
 
-def _nobody(desk: Desk, name: str) -> UnknownRecipient:
+def nobody(desk: Desk, name: str) -> UnknownRecipient:
     near = desk.directory.near(name)
     hint = f"; near names: {', '.join(near)}" if near else ""
     return UnknownRecipient(name=name, network=desk.network, near=near, hint=hint)

@@ -16,7 +16,7 @@ from ipcbus.broker.mailbox import BOTTOM, Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import InvalidMessage, NoSuchMessage, NotPermitted, StaleLease
-from ipcbus.protocol.address import is_id
+from ipcbus.protocol.address import is_ref
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.limits import (
     MAX_BODY,
@@ -46,7 +46,7 @@ class WithBody(NamedTuple):
 
 
 def await_(desk: Desk, turn: Turn, session: Session, id_: str) -> Any:
-    if not is_id(id_) or len(session.awaits) >= MOST_AWAITS:
+    if not is_ref(id_) or len(session.awaits) >= MOST_AWAITS:
         raise InvalidMessage(field="await.id", reason="is no id, or there are too many")
     return [desk.delivery.hand_reply(turn, session, id_)]
 
@@ -89,7 +89,7 @@ def show(
 ) -> Any:
     """One message, its body from `offset` on."""
     row = desk.store.mail.find(id_)
-    if row is None or not row.header or not _concerns(desk, session, row):
+    if row is None or not row.header or not concerns(desk, session, row):
         raise NoSuchMessage(id=id_, where=f"in {desk.network}")
     number = session.agent or None
     state = desk.store.archive.state(row.seq, number)
@@ -179,7 +179,7 @@ def _page(limit: int) -> int:
     return max(1, min(limit, PAGE))
 
 
-def _concerns(desk: Desk, session: Session, row: Row) -> bool:
+def concerns(desk: Desk, session: Session, row: Row) -> bool:
     """Whether a message is the session's to see: it sent it, or it was sent to it."""
     number = session.agent
     if session.role is Role.OPERATOR or number in (row.sender, row.mailbox):
@@ -224,8 +224,21 @@ def replay(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:
         box.count(1, letter.size)
         box.rewind((letter.rank, letter.seq))
         turn.counted["replayed"] += 1
+        _offer_again(desk, turn, letter)
         replayed += 1
     return [replayed]
+
+
+def _offer_again(desk: Desk, turn: Turn, letter: Dead) -> None:
+    """One of a link waits for its bridge again, as long as any other."""
+    link = desk.links.get(letter.mailbox)
+    if link is not None:
+        turn.counted[f"{link.peer}:offered"] += 1
+        until = desk.links.held_until(
+            link.number, unpack_header(letter.header), 0, turn.now.wall
+        )
+        desk.store.mail.set_expires([(until, *_key(letter))])
+        desk.ends.watch(until)
 
 
 def drop(desk: Desk, turn: Turn, session: Session, id_: str | None) -> Any:

@@ -1,171 +1,26 @@
-"""Out of mailboxes: leases, settling, redelivery.
+"""What becomes of deliveries: settling, coming back, sessions that end.
 
-`attempt` is durable and counts leases granted; it is raised in the transaction after
-which the delivery is spoken, so a broker that dies cannot forget that a message was
-shown. The lease itself lives in memory: a takeover ends all leases, and a client
-that still works on a message takes it up again by its receipt, `(seq, attempt)`. A
-receipt is good while nobody else was given the message since; then it is stale.
+A client that still works on a message after a takeover takes its lease up again by its
+receipt, `(seq, attempt)`. A receipt is good while nobody else was given the message
+since; then it is stale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ipcbus.broker.ends import Ends
+from ipcbus.broker.leasing import Leasing, stream_of
 from ipcbus.broker.mailbox import Lease, Mailbox
-from ipcbus.broker.sessions import Session, Sessions
-from ipcbus.broker.settings import Settings
+from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
 from ipcbus.protocol.limits import PRIORITIES
-from ipcbus.protocol.messages import Settle, Settled
-from ipcbus.protocol.pieces import unroll
-from ipcbus.store.base import Mail
+from ipcbus.protocol.messages import RECEIPTS, Settle, Settled
+from ipcbus.protocol.pieces import flags_of, unroll
 from ipcbus.store.records import Entry, Key, Waiting
-from ipcbus.store.records import Mailbox as Total
 
 
-class Mailboxes(dict[int, Mailbox]):
-    """All mailboxes by number; one that never held anything is made when asked for."""
-
-    def __init__(self, totals: list[Total]) -> None:
-        super().__init__((total.mailbox, Mailbox(*total)) for total in totals)
-
-    def __missing__(self, number: int) -> Mailbox:
-        box = self[number] = Mailbox(number)
-        return box
-
-
-class Delivery:
+class Delivery(Leasing):
     """Hands out what waits, and takes in what became of it."""
-
-    def __init__(
-        self,
-        mail: Mail,
-        settings: Settings,
-        boxes: Mailboxes,
-        sessions: Sessions,
-        ends: Ends,
-    ) -> None:
-        self._mail = mail
-        self._settings = settings
-        self._boxes = boxes
-        self._sessions = sessions
-        self._ends = ends
-        self.leased: set[int] = set()
-        """Numbers of the mailboxes that may have leases."""
-
-    # --- a message arrives -------------------------------------------------
-
-    def reserve(self, box: Mailbox, reply_to: str | None, size: int) -> Session | None:
-        """The session that gets a new message at once, its credit taken; or None.
-
-        With it the message is stored as leased already, and nobody reads it back.
-        `arrive` or `cancel` must follow.
-        """
-        box.messages += 1
-        box.bytes += size
-        session = None
-        if reply_to is not None:
-            session = self._sessions.awaiting(box.number, reply_to)
-        if session is None and box.drained():
-            session = self._sessions.taker(box.number, size)
-        if session is None:
-            box.arriving += 1
-        else:
-            session.take(size)
-        return session
-
-    def cancel(self, box: Mailbox, size: int, session: Session | None) -> None:
-        """The message of a `reserve` was not stored."""
-        box.count(-1, -size)
-        if session is None:
-            box.arriving -= 1
-        else:
-            session.give_back(size)
-
-    def arrive(
-        self,
-        turn: Turn,
-        box: Mailbox,
-        waiting: Waiting,
-        session: Session | None,
-        reply_to: str | None,
-    ) -> None:
-        """A new entry is in the store; `session` is what `reserve` said of it."""
-        turn.touched.add(box.number)
-        if session is not None:
-            self._grant(turn, box, waiting, session)
-            if reply_to is not None:
-                session.awaits.discard(reply_to)
-            return
-        box.arriving -= 1
-        if any(mate.credit for mate in self._sessions.of_agent(box.number)):
-            box.push(waiting)
-        elif box.horizon > waiting.entry[1:3]:
-            box.forget()
-
-    # --- what waits is handed out ------------------------------------------
-
-    def pump(self, turn: Turn, box: Mailbox) -> None:
-        """Lease what credit allows; afterwards nothing waits that could go out."""
-        raised: list[tuple[int, int, int, int]] = []
-        while self._sessions.any_room(box.number):
-            waiting = box.head(self._mail)
-            if waiting is None:
-                break
-            entry = waiting.entry
-            if entry.expires and entry.expires <= turn.now.wall:
-                break  # the sweep of the next turn, due at once, takes it away
-            session = self._sessions.taker(box.number, entry.size)
-            if session is None:
-                break
-            box.pop()
-            session.take(entry.size)
-            attempt = entry.attempt + 1
-            raised.append((attempt, entry.mailbox, entry.rank, entry.seq))
-            self._grant(turn, box, with_attempt(waiting, attempt), session)
-        if raised:
-            self._mail.set_attempts(raised)
-
-    def hand_reply(self, turn: Turn, session: Session, id_: str) -> bool:
-        """Give `session` the reply to `id_` if it is there and nobody holds it."""
-        box = self._boxes[session.agent]
-        waiting = self._mail.find_reply(box.number, id_)
-        held = waiting is not None and waiting.entry.seq in box.leases
-        if waiting is None or held or waiting.entry.due:
-            session.awaits.add(id_)
-            return False
-        session.awaits.discard(id_)
-        self._lease_again(turn, box, waiting, session)
-        return True
-
-    def hand_replies(self, turn: Turn, box: Mailbox) -> None:
-        """What came back in this turn may be a reply that somebody awaits."""
-        for session in self._sessions.of_agent(box.number):
-            for id_ in list(session.awaits):
-                self.hand_reply(turn, session, id_)
-
-    def _lease_again(
-        self, turn: Turn, box: Mailbox, waiting: Waiting, session: Session
-    ) -> None:
-        entry = waiting.entry
-        attempt = entry.attempt + 1
-        self._mail.set_attempts([(attempt, entry.mailbox, entry.rank, entry.seq)])
-        box.rewind((entry.rank, entry.seq))
-        session.take(entry.size)
-        self._grant(turn, box, with_attempt(waiting, attempt), session)
-
-    def _grant(
-        self, turn: Turn, box: Mailbox, waiting: Waiting, session: Session
-    ) -> None:
-        """The entry is stored with this attempt, and the session's credit taken."""
-        attempt = waiting.entry.attempt
-        box.lease(waiting, session, attempt, turn.now.mono)
-        self.leased.add(box.number)
-        turn.hand(session.peer, waiting, attempt)
-        turn.counted["delivered"] += 1
-        if attempt > 1:
-            turn.counted["redelivered"] += 1
 
     # --- what became of it -------------------------------------------------
 
@@ -183,13 +38,17 @@ class Delivery:
         turn.touched.add(box.number)
 
     def _ack(
-        self, turn: Turn, box: Mailbox, receipts: list[tuple[int, int]]
+        self,
+        turn: Turn,
+        box: Mailbox,
+        receipts: list[tuple[int, int]],
+        how: str = "acked",
     ) -> list[int]:
-        """Returns those that were stale."""
+        """Returns those that were stale. `how` they end is what is counted."""
         done: list[Key] = []
         stale = []
         size = 0
-        for seq, attempt in receipts:
+        for seq, attempt in dict.fromkeys(receipts):  # one may be there twice
             lease = box.leases.get(seq)
             if lease is None or lease.attempt != attempt:
                 lease = self._held(turn, box, seq, attempt)
@@ -198,16 +57,54 @@ class Delivery:
                     continue
             box.unlease(seq)
             size += lease.size
-            done.append(Key(box.number, lease.rank, seq))
+            done.append(key := Key(box.number, lease.rank, seq))
+            if lease.flags & RECEIPTS:
+                self._ends.receipt(turn, box, key, how)
         if done:
             box.count(-len(done), -size)
             self._mail.remove(done, keep=self._settings.history_ms > 0)
-            turn.counted["acked"] += len(done)
+            turn.counted[how] += len(done)
             turn.touched.add(box.number)
         return stale
 
     def ack(self, turn: Turn, box: Mailbox, seq: int, attempt: int) -> bool:
         return not self._ack(turn, box, [(seq, attempt)])
+
+    def relay(
+        self, turn: Turn, box: Mailbox, receipts: list[tuple[int, int]], how: str
+    ) -> list[int]:
+        """A bridge is done with these. Returns those that were stale."""
+        return self._ack(turn, box, receipts, how)
+
+    def put_off(
+        self, turn: Turn, box: Mailbox, seq: int, attempt: int, delay_ms: int
+    ) -> bool:
+        """A bridge cannot hand this over yet: it comes again after the delay, and its
+        stream waits with it."""
+        lease = self._held(turn, box, seq, attempt)
+        if lease is None:
+            return False
+        waiting = self._mail.get(Key(box.number, lease.rank, seq))
+        assert waiting is not None
+        assert box.blocked is not None
+        due = turn.now.wall + max(1, delay_ms)
+        stream = stream_of(waiting)
+        box.blocked[stream] = max(due, box.blocked.get(stream, 0))
+        self._come_back(turn, box, seq, "", delay_ms=max(1, delay_ms))
+        return True
+
+    def release(
+        self, turn: Turn, box: Mailbox, receipts: list[tuple[int, int]]
+    ) -> list[int]:
+        return self._release(turn, box, receipts)
+
+    def key_of(self, turn: Turn, box: Mailbox, seq: int, attempt: int) -> Key | None:
+        """Where a leased entry stands; None if the receipt is stale."""
+        lease = self._held(turn, box, seq, attempt)
+        return None if lease is None else Key(box.number, lease.rank, seq)
+
+    def let_go(self, box: Mailbox, seq: int) -> None:
+        box.unlease(seq)
 
     def nack(
         self,
@@ -284,21 +181,28 @@ class Delivery:
         lease = box.leases.get(seq)
         if lease is not None:
             return lease if lease.attempt == attempt else None
-        entry = self._unleased(box, seq, attempt)
-        if entry is None:
+        waiting = self._unleased(box, seq, attempt)
+        if waiting is None:
             return None
+        entry = waiting.entry
         box.rewind((entry.rank, seq))
         if session is not None:
             session.take(entry.size)
         lease = Lease(
-            session, entry.rank, attempt, turn.now.mono, entry.size, entry.shared
+            session,
+            entry.rank,
+            attempt,
+            turn.now.mono,
+            entry.size,
+            entry.shared,
+            flags_of(waiting.header),
         )
         box.leases[seq] = lease
         box.earliest = turn.now.mono
         self.leased.add(box.number)
         return lease
 
-    def _unleased(self, box: Mailbox, seq: int, attempt: int) -> Entry | None:
+    def _unleased(self, box: Mailbox, seq: int, attempt: int) -> Waiting | None:
         """The entry of a receipt that has no lease. Rare: after a takeover, or late."""
         if attempt == 0:
             return None
@@ -306,7 +210,7 @@ class Delivery:
             waiting = self._mail.get(Key(box.number, rank, seq))
             if waiting is not None:
                 entry = waiting.entry
-                return entry if entry.attempt == attempt and not entry.due else None
+                return waiting if entry.attempt == attempt and not entry.due else None
         return None
 
     # --- coming back -------------------------------------------------------
@@ -318,7 +222,7 @@ class Delivery:
         lease = box.unlease(seq)
         key = Key(box.number, lease.rank, seq)
         turn.touched.add(box.number)
-        if lease.attempt >= self._settings.max_attempts:
+        if box.blocked is None and lease.attempt >= self._settings.max_attempts:
             self._ends.bury(turn, box, key, reason)
             return
         box.rewind((lease.rank, seq))
@@ -354,7 +258,8 @@ class Delivery:
             yield from ((box, seq) for seq in sorted(held))
 
     def run_out(self, turn: Turn) -> None:
-        """Leases whose time is over come back."""
+        """Leases whose time is over come back, and what rests has another look."""
+        turn.touched |= self.resting
         for number in list(self.leased):
             box = self._boxes[number]
             for seq in sorted(box.run_out(turn.now.mono)):
@@ -368,7 +273,3 @@ class Delivery:
         box.rewind((entry.rank, entry.seq))
         turn.touched.add(entry.mailbox)
         turn.returned.add(entry.mailbox)
-
-
-def with_attempt(waiting: Waiting, attempt: int) -> Waiting:
-    return waiting._replace(entry=waiting.entry._replace(attempt=attempt))

@@ -104,6 +104,20 @@ class Directory:
         number = max(self._agents, default=0) + 1
         return self._put_agent(Agent(number, name, 0, wall, 0, 0, 0))
 
+    def make_link(self, name: str, wall: int) -> Agent:
+        """The agent in whose mailbox mail for another network waits. It is never
+        registered, and so no member."""
+        number = max(self._agents, default=0) + 1
+        return self._put_agent(Agent(number, name, 0, wall, 0, 0, 0))
+
+    def bridge_keys(self, number: int) -> list[AgentKey]:
+        """The keys with which bridges may serve a link now."""
+        return [
+            key
+            for key in self._keys.values()
+            if key.agent == number and not key.revoked and key.role == Role.BRIDGE.value
+        ]
+
     def register(self, name: str, key: str, wall: int) -> tuple[Agent, bool]:
         """Give `name` to `key`; whether that was new. The same again changes nothing.
 

@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipcbus.broker.directory import Directory
+from ipcbus.broker.links import Links
 from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
 from ipcbus.protocol.address import fold
-from ipcbus.protocol.messages import ACK, BOUNCE, TRUST_BROKER, Header
-from ipcbus.protocol.pieces import unpack_header
+from ipcbus.protocol.messages import (
+    ACK,
+    BOUNCE,
+    FLAG_ACKED,
+    FLAG_RELAYED,
+    TRUST_BROKER,
+    Header,
+)
+from ipcbus.protocol.pieces import flags_of, unpack_header
 from ipcbus.store.base import Mail
 from ipcbus.store.records import Entry, Key, Waiting
 
@@ -23,20 +31,39 @@ EXPIRED = "4.4.7"
 NO_SUCH_AGENT = "5.1.1"
 MAILBOX_FULL = "5.2.2"
 GIVEN_UP = "5.3.0"
+TOO_BIG = "5.3.4"
+LOOP = "5.4.6"
+NOT_CARRIED = "5.6.1"
+NOT_PERMITTED = "5.7.1"
+ID_CONFLICT = "5.7.7"
 
 CODES = {
     EXPIRED: "expired",
     NO_SUCH_AGENT: "no_such_agent",
     MAILBOX_FULL: "mailbox_full",
     GIVEN_UP: "given_up",
+    TOO_BIG: "too_big",
+    LOOP: "loop",
+    NOT_CARRIED: "not_carried",
+    NOT_PERMITTED: "not_permitted",
+    ID_CONFLICT: "id_conflict",
 }
 """Status of a bounce -> its word."""
+
+BOUNCE_KINDS = (BOUNCE, ACK)
+"""What causes neither a bounce nor a receipt, and grants no answer."""
+
+REFUSED = "refused"
+"""The word for a status that a bridge made up."""
 
 SWEEP = 500
 """Entries that one turn expires or wakes at most; the next turn goes on at once."""
 
 Notify = Callable[[Turn, Header, str, str, str], None]
 """`(turn, header of the message, address that failed, status, reason)`."""
+
+Tell = Callable[[Turn, Header, str], None]
+"""`(turn, header of the message, how far it came)`."""
 
 
 class Ends:
@@ -50,16 +77,22 @@ class Ends:
         self._settings = settings
         self._directory = directory
         self._notify: Notify | None = None
+        self._tell: Tell | None = None
+        self._links: Links | None = None
         self.wake_at = mail.next_deadline()
 
-    def bounce_through(self, notify: Notify) -> None:
-        """Bounces are messages, and go out the way all messages go."""
-        self._notify = notify
+    def speak_through(self, notify: Notify, tell: Tell, links: Links) -> None:
+        """Bounces and receipts are messages, and go out the way all messages go."""
+        self._notify, self._tell, self._links = notify, tell, links
 
     def watch(self, when: int) -> None:
         """Something becomes due or expires at `when`."""
         if self.wake_at is None or when < self.wake_at:
             self.wake_at = when
+
+    def is_behind(self, wall: int) -> bool:
+        """Whether there is more to wake or to end than one turn did."""
+        return self.wake_at is not None and self.wake_at <= wall
 
     def sweep(
         self,
@@ -89,7 +122,13 @@ class Ends:
         agent = self._directory.agent(box.number)
         header = unpack_header(waiting.header)
         self._take_out(turn, box, entry)
-        if agent.registered:
+        link = self._links.get(box.number) if self._links is not None else None
+        if link is not None:
+            turn.counted["expired"] += 1
+            turn.counted[f"{link.peer}:expired"] += 1
+            reason = f"no bridge brought it to {link.peer} in time"
+            self._bounce(turn, header, header.to, EXPIRED, reason)
+        elif agent.registered:
             turn.counted["expired"] += 1
             self._bounce(turn, header, header.to, EXPIRED, "nobody took it in time")
         else:
@@ -118,6 +157,29 @@ class Ends:
         attempts = f"given up after {waiting.entry.attempt} attempts: {reason}"
         self._bounce(turn, header, name, GIVEN_UP, attempts)
 
+    def park(self, turn: Turn, box: Mailbox, key: Key, status: str, why: str) -> None:
+        """The way to another network refused it: a dead letter of the link."""
+        waiting = self._mail.get(key)
+        assert waiting is not None
+        box.rewind((key.rank, key.seq))
+        box.count(-1, -waiting.entry.size)
+        turn.touched.add(box.number)
+        turn.counted["dead"] += 1
+        self._mail.bury(key, CODES.get(status, REFUSED), why, turn.now.wall)
+        header = unpack_header(waiting.header)
+        self._bounce(turn, header, header.to, status, why)
+
+    def receipt(self, turn: Turn, box: Mailbox, key: Key, how: str) -> None:
+        """Tell the sender of a message how far it came, if it wanted to know that."""
+        waiting = self._mail.get(key)
+        wanted = {"acked": FLAG_ACKED, "relayed": FLAG_RELAYED}.get(how, 0)
+        if waiting is None or not flags_of(waiting.header) & wanted:
+            return
+        header = unpack_header(waiting.header)
+        if header.kind not in BOUNCE_KINDS and header.trust != TRUST_BROKER:
+            assert self._tell is not None
+            self._tell(turn, header, how)
+
     def full(self, turn: Turn, header: Header, number: int) -> None:
         """One mailbox of many was full; the others got the message."""
         name = self._directory.name(number)
@@ -127,12 +189,16 @@ class Ends:
         self, turn: Turn, header: Header, to: str, status: str, reason: str
     ) -> None:
         assert self._notify is not None
-        if header.kind in (BOUNCE, ACK) or header.trust == TRUST_BROKER:
+        if header.kind in BOUNCE_KINDS or header.trust == TRUST_BROKER:
             return
         self._notify(turn, header, to, status, reason)
 
     def addressee(self, turn: Turn, header: Header) -> int | None:
-        """Where a bounce goes: the sender, if it is of this network."""
+        """Where a bounce goes: the sender's mailbox, or the link by which it came."""
+        if header.hops:
+            assert self._links is not None
+            link = self._links.back(header.hops)
+            return None if link is None else link.number
         found = self._directory.named(header.sender)
         if found is None:
             found = self._directory.forwarded(fold(header.sender), turn.now.wall)

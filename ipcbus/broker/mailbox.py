@@ -20,8 +20,10 @@ from heapq import heappop, heappush, nsmallest
 
 from ipcbus.broker.sessions import Session
 from ipcbus.protocol.limits import MAX_BODY, MIB
+from ipcbus.protocol.pieces import flags_of
 from ipcbus.store.base import Mail
 from ipcbus.store.records import Key, Waiting
+from ipcbus.store.records import Mailbox as Total
 
 Mark = tuple[int, int]
 """`(rank, seq)`: a place in a mailbox."""
@@ -51,9 +53,10 @@ class Lease:
         attempt: with `seq` the receipt; a receipt with another attempt is stale.
         deadline: in monotonic seconds.
         size: bytes counted against mailbox and session.
+        flags: of the message's header; what its sender wants to be told.
     """
 
-    __slots__ = ("attempt", "deadline", "rank", "session", "shared", "size")
+    __slots__ = ("attempt", "deadline", "flags", "rank", "session", "shared", "size")
 
     def __init__(
         self,
@@ -63,7 +66,9 @@ class Lease:
         deadline: float,
         size: int,
         shared: int,
+        flags: int = 0,
     ) -> None:
+        self.flags = flags
         self.session = session
         self.rank = rank
         self.attempt = attempt
@@ -82,16 +87,21 @@ class Mailbox:
     earliest: no lease runs out before this time (monotonic seconds).
     saved: the totals as the store has them.
     arriving: messages of this turn that will join the page; none may overtake them.
+    most: bounds in messages and bytes of its own; None for those of the network.
+    blocked: of an egress mailbox, streams that are put off, and until when (UTC ms);
+        what joins one meanwhile is put off as well. None for all other mailboxes.
     """
 
     __slots__ = (
         "_page_bytes",
         "arriving",
+        "blocked",
         "bytes",
         "earliest",
         "horizon",
         "leases",
         "messages",
+        "most",
         "number",
         "page",
         "saved",
@@ -107,6 +117,8 @@ class Mailbox:
         self.earliest = float("inf")
         self.saved = (messages, size)
         self.arriving = 0
+        self.most: tuple[int, int] | None = None
+        self.blocked: dict[tuple[str, str, int], int] | None = None
         self._page_bytes = 0
 
     @property
@@ -116,7 +128,12 @@ class Mailbox:
 
     def drained(self) -> bool:
         """Whether a new message would be the first to go out."""
-        return not self.page and not self.arriving and self.horizon == TOP
+        return (
+            not self.page
+            and not self.arriving
+            and self.horizon == TOP
+            and not self.blocked
+        )
 
     def count(self, messages: int, size: int) -> None:
         self.messages += messages
@@ -177,7 +194,13 @@ class Mailbox:
         entry = waiting.entry
         deadline = mono + session.lease_s
         self.leases[entry.seq] = Lease(
-            session, entry.rank, attempt, deadline, entry.size, entry.shared
+            session,
+            entry.rank,
+            attempt,
+            deadline,
+            entry.size,
+            entry.shared,
+            flags_of(waiting.header),
         )
         self.earliest = min(self.earliest, deadline)
 
@@ -218,3 +241,14 @@ class Mailbox:
             assert waiting is not None
             assert waiting.entry.attempt == lease.attempt
             assert self.earliest <= lease.deadline
+
+
+class Mailboxes(dict[int, Mailbox]):
+    """All mailboxes by number; one that never held anything is made when asked for."""
+
+    def __init__(self, totals: list[Total]) -> None:
+        super().__init__((total.mailbox, Mailbox(*total)) for total in totals)
+
+    def __missing__(self, number: int) -> Mailbox:
+        box = self[number] = Mailbox(number)
+        return box

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ipcbus.broker.batch import (
+    OVERHEAD,
+    Batch,
+    header_of,
+    is_full,
+    is_same,
+    leaving,
+)
 from ipcbus.broker.blobs import Attachments
-from ipcbus.broker.delivery import Delivery, Mailboxes
+from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
-from ipcbus.broker.mailbox import Mailbox
+from ipcbus.broker.links import Links
+from ipcbus.broker.mailbox import BOTTOM, Mailbox, Mailboxes
 from ipcbus.broker.rates import Rates
 from ipcbus.broker.routing import Route, Routing
 from ipcbus.broker.sessions import Session
@@ -28,51 +37,35 @@ from ipcbus.errors import (
     StoreFull,
 )
 from ipcbus.protocol.address import OWN_IDS
+from ipcbus.protocol.digest import digested
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
     ACCEPTED,
-    FLAG_FUTURE,
     FUTURE,
-    TRUST_LOCAL,
+    SENDABLE_FLAGS,
     Accepted,
     Draft,
     Header,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header
+from ipcbus.protocol.pieces import pack_header, unpack_header
 from ipcbus.store.base import Store
-from ipcbus.store.records import Agent, Entry, Row, Waiting, fingerprint
+from ipcbus.store.records import (
+    Agent,
+    Entry,
+    Key,
+    ReplyGrant,
+    Row,
+    Waiting,
+)
 
-OVERHEAD = 512
-"""Bytes that a stored message costs beside body and meta: header, rows, indexes."""
+LOOKED_AT = 100
+"""Entries among which the oldest of a topic is looked for, when it must make room."""
 
 
 class _NoRoom(Exception):
     """The store has no room for another message, as it said beforehand; not to be
     confused with `StoreFull`, which it raises when a turn has failed."""
-
-
-class Batch:
-    """Messages on their way into the store, as columns.
-
-    Attributes:
-        positions, rows: of the messages, the position of each in its SEND.
-        entries, boxes, takers: one for each mailbox of each message; `takers[i]` gets
-            `entries[i]` at once.
-        attached: seq and attachment, for each one that a message refers to.
-        full: seq, header and mailbox of who had no room, where others had.
-    """
-
-    __slots__ = ("attached", "boxes", "entries", "full", "positions", "rows", "takers")
-
-    def __init__(self) -> None:
-        self.positions: list[int] = []
-        self.rows: list[Row] = []
-        self.entries: list[Entry] = []
-        self.boxes: list[Mailbox] = []
-        self.takers: list[Session | None] = []
-        self.attached: list[tuple[int, str]] = []
-        self.full: list[tuple[int, Header, Mailbox]] = []
 
 
 class Sending:
@@ -88,8 +81,10 @@ class Sending:
         delivery: Delivery,
         ends: Ends,
         blobs: Attachments,
+        links: Links,
         last_seq: int,
     ) -> None:
+        self._links = links
         self._network = network
         self._store = store
         self._settings = settings
@@ -99,7 +94,9 @@ class Sending:
         self._ends = ends
         self._blobs = blobs
         self._rates = Rates(settings)
-        self._routing = Routing(network, settings, directory, boxes)
+        self.routing = Routing(
+            network, settings, directory, boxes, links, store.crossings
+        )
         self.last_seq = last_seq
 
     # --- from clients ------------------------------------------------------
@@ -119,8 +116,8 @@ class Sending:
                 self._check(turn, agent, draft, body)
                 route = routes.get(draft.to)
                 if route is None:
-                    route = self._routing.find(turn, agent.number, draft)
-                    if route.state == ACCEPTED:
+                    route = self.routing.find(turn, agent.number, draft)
+                    if route.state == ACCEPTED and route.link is None:
                         routes[draft.to] = route  # nothing changes it in this turn
                 self._plan(turn, batch, agent, draft, body, route)
             except (StoreFull, CannotServe):
@@ -134,7 +131,7 @@ class Sending:
             if route.state != ACCEPTED or route.facts:
                 exceptions.append([position, route.state, route.facts])
         turn.counted["refused"] += len(send.drafts) - len(batch.rows)
-        again = {batch.positions[at] for at in self._store_all(turn, batch)}
+        again = {batch.positions[at] for at in self.store_all(turn, batch)}
         if again:
             exceptions = [row for row in exceptions if row[0] not in again]
             for position in sorted(again):
@@ -152,7 +149,7 @@ class Sending:
 
     def _check(self, turn: Turn, agent: Agent, draft: Draft, body: bytes) -> None:
         """What does not depend on the recipient. Raises what the sender is told."""
-        if draft.flags & ~FLAG_FUTURE:
+        if draft.flags & ~SENDABLE_FLAGS:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
         if draft.id.startswith(OWN_IDS):
             raise InvalidMessage(field="id", reason=f"{OWN_IDS}... is the broker's own")
@@ -174,14 +171,26 @@ class Sending:
         route: Route,
     ) -> None:
         wall = turn.now.wall
-        header = _header(draft, agent.name, wall)
+        header = header_of(draft, agent.name, wall)
         expires = header.expires_at or 0
         if route.state == FUTURE:
             latest = wall + self._settings.future_ms
             expires = min(expires or latest, latest)
-        self._put(batch, agent.number, header, body, route.boxes, expires)
+        if route.link is not None:
+            header = leaving(header, body, granted=route.grant is not None)
+        elif len(self._links):
+            header = self._for_links(header, body, route.boxes)
+        self.put(batch, agent.number, header, body, route.boxes, expires)
+        if route.grant is not None:
+            self.use_later(turn, batch, route.grant)
 
-    def _put(
+    def _for_links(self, header: Header, body: bytes, boxes: list[Mailbox]) -> Header:
+        """A topic's message that also leaves needs a digest."""
+        if any(box.blocked is not None for box in boxes):
+            return digested(header, body)
+        return header
+
+    def put(
         self,
         batch: Batch,
         sender: int,
@@ -207,8 +216,13 @@ class Sending:
         for box in boxes:
             taker = self._delivery.reserve(box, header.reply_to, size)
             attempt = 0 if taker is None else 1
+            until = expires
+            if box.blocked is not None:
+                until = self._links.held_until(
+                    box.number, header, expires, header.accepted_at
+                )
             batch.entries.append(
-                Entry(box.number, rank, seq, attempt, 0, expires, shared, size)
+                Entry(box.number, rank, seq, attempt, 0, until, shared, size)
             )
             batch.boxes.append(box)
             batch.takers.append(taker)
@@ -232,40 +246,55 @@ class Sending:
         self, batch: Batch, header: Header, boxes: list[Mailbox], size: int
     ) -> list[Mailbox]:
         """The mailboxes that can take a message of `size`. Raises if it is none."""
-        most, most_bytes = self._settings.mailbox_messages, self._settings.mailbox_bytes
+        bounds = self._settings.mailbox_messages, self._settings.mailbox_bytes
+        if header.to[:1] == "#" and len(self._links):
+            for box in boxes:
+                if box.blocked is not None and is_full(box, size, bounds):
+                    self._give_up_oldest(batch, header.to[1:], box)
         for box in boxes:
+            most, most_bytes = box.most or bounds
             if box.messages >= most or box.bytes + size > most_bytes:
                 break
         else:
             return boxes
         if len(boxes) == 1:
             raise self._full(boxes[0], size)
-        full = [
-            box
-            for box in boxes
-            if box.messages >= most or box.bytes + size > most_bytes
-        ]
+        full = [box for box in boxes if is_full(box, size, bounds)]
         seq = self.last_seq + 1
         batch.full += [(seq, header, box) for box in full]
         return [box for box in boxes if box not in full]
 
+    def _give_up_oldest(self, batch: Batch, topic: str, box: Mailbox) -> None:
+        """Where a rule says so, the oldest of a topic makes room for the newest."""
+        if not self._links.by_number(box.number).drops(topic):
+            return
+        for waiting in self._store.mail.page(box.number, BOTTOM, LOOKED_AT, 1 << 24):
+            entry = waiting.entry
+            to = unpack_header(waiting.header).to
+            if to[:1] != "#" or entry.seq in box.leases:
+                continue
+            key = Key(entry.mailbox, entry.rank, entry.seq)
+            box.rewind((entry.rank, entry.seq))
+            box.count(-1, -entry.size)
+            self._store.mail.remove([key], keep=self._settings.history_ms > 0)
+            batch.given_up.append(box)
+            return
+
     def _full(self, box: Mailbox, size: int) -> BoundExceeded:
         name = self._directory.name(box.number)
-        if box.messages >= self._settings.mailbox_messages:
+        bounds = self._settings.mailbox_messages, self._settings.mailbox_bytes
+        most, most_bytes = box.most or bounds
+        if box.messages >= most:
             return BoundExceeded(
-                bound=f"mailbox_messages of {name}",
-                value=box.messages + 1,
-                limit=self._settings.mailbox_messages,
+                bound=f"mailbox_messages of {name}", value=box.messages + 1, limit=most
             )
         return BoundExceeded(
-            bound=f"mailbox_bytes of {name}",
-            value=box.bytes + size,
-            limit=self._settings.mailbox_bytes,
+            bound=f"mailbox_bytes of {name}", value=box.bytes + size, limit=most_bytes
         )
 
     # --- into the store ----------------------------------------------------
 
-    def _store_all(self, turn: Turn, batch: Batch) -> list[int]:
+    def store_all(self, turn: Turn, batch: Batch) -> list[int]:
         """Store a batch, and hand out what has takers.
 
         Returns the places in the batch of messages whose id was known already.
@@ -285,15 +314,40 @@ class Sending:
             waiting = Waiting(entry, row.header, row.body)
             self._delivery.arrive(turn, box, waiting, taker, row.reply_to)
             turn.counted["accepted"] += 1
+            if box.blocked is not None:
+                turn.counted[f"{self._links.peer_of(box.number)}:offered"] += 1
             if entry.expires:
                 self._ends.watch(entry.expires)
+        self._follow_up(turn, batch, skipped)
+        return known
+
+    def _follow_up(self, turn: Turn, batch: Batch, skipped: set[int]) -> None:
+        """What storing a batch entails, but for messages that were there already."""
         for seq, sha256 in batch.attached:
             if seq not in skipped:
                 self._store.blobs.link(seq, sha256)
         for seq, header, box in batch.full:
             if seq not in skipped:
                 self._ends.full(turn, header, box.number)
-        return known
+        for box in batch.given_up:
+            turn.counted["filtered"] += 1
+            turn.counted[f"{self._links.peer_of(box.number)}:filtered"] += 1
+            turn.touched.add(box.number)
+        for seq, grant in batch.grants:
+            if seq not in skipped:
+                self._use(grant)
+        turn.granted.clear()
+
+    def use_later(self, turn: Turn, batch: Batch, grant: ReplyGrant) -> None:
+        """The message that was `put` last is an answer of those that were granted."""
+        batch.grants.append((self.last_seq, grant))
+        turn.granted[grant.reply_to, grant.replier] += 1
+
+    def _use(self, grant: ReplyGrant) -> None:
+        """One answer of those that were granted was sent."""
+        now = self._store.crossings.grant(grant.reply_to, grant.replier)
+        if now is not None:
+            self._store.crossings.put_grants([now._replace(left=max(0, now.left - 1))])
 
     def _known(
         self, agent: Agent, draft: Draft, body: bytes
@@ -302,10 +356,10 @@ class Sending:
         known = self._store.mail.find(draft.id)
         if known is None:
             return None
-        header = _header(draft, agent.name, known.accepted_at)
-        if known.sender != agent.number or not _same(header, body, known):
+        header = header_of(draft, agent.name, known.accepted_at)
+        if known.sender != agent.number or not is_same(header, body, known):
             return IdClash(id=draft.id).to_wire()
-        state, facts = self._routing.outcome(draft, known.mailbox)
+        state, facts = self.routing.outcome(draft, known.mailbox)
         return state, facts | {"again": True}
 
     # --- from the broker ---------------------------------------------------
@@ -316,32 +370,9 @@ class Sending:
         """Store a message of the broker's own; nothing refuses it."""
         batch = Batch()
         boxes = [self._boxes[number] for number in mailboxes]
-        self._put(batch, 0, header, body, boxes, 0)
-        known = self._store_all(turn, batch)
+        link = self._links.get(mailboxes[0])
+        if link is not None:
+            header = leaving(header, body, granted=True)
+        self.put(batch, 0, header, body, boxes, 0)
+        known = self.store_all(turn, batch)
         assert not known
-
-
-def _header(draft: Draft, sender: str, accepted_at: int) -> Header:
-    return Header(
-        draft.id,
-        sender,
-        draft.to,
-        draft.kind,
-        draft.priority,
-        accepted_at,
-        None if draft.ttl_ms is None else accepted_at + draft.ttl_ms,
-        draft.thread,
-        draft.reply_to,
-        TRUST_LOCAL,
-        None,
-        draft.attachments,
-        draft.meta,
-    )
-
-
-def _same(header: Header, body: bytes, known: Row) -> bool:
-    """Whether a known row has this content; `header` as if it were accepted then."""
-    packed = pack_header(header)
-    if known.header:
-        return packed == known.header and body == known.body
-    return fingerprint(packed, body) == known.body

@@ -14,7 +14,8 @@ The parts, each with its own invariants (`check_invariants` holds all of them):
     mailbox     what waits, in memory   delivery   leases out, settling in
     sending     into mailboxes          ends       expiry, dead letters
     notices     bounces, and news       blobs      attachments
-    calls       questions and orders
+    links       ways to other networks  crossing   what comes by them
+    returns     what left by them       calls      questions and orders
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from collections.abc import Sequence
 
 from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.calls import PEOPLE, Desk, sweep_invitations
+from ipcbus.broker.calls_links import LINKS, tell_late
 from ipcbus.broker.calls_mail import MAIL, WithBody
-from ipcbus.broker.delivery import Delivery, Mailboxes
+from ipcbus.broker.crossing import Crossing
+from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.events import (
@@ -36,17 +39,20 @@ from ipcbus.broker.events import (
     PeerLost,
     Received,
 )
-from ipcbus.broker.mailbox import TOP
-from ipcbus.broker.mailbox import Mailbox as Box
+from ipcbus.broker.links import Links
+from ipcbus.broker.mailbox import Mailboxes
 from ipcbus.broker.notices import Notices
+from ipcbus.broker.returns import Returns
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
+from ipcbus.broker.sums import DURABLE, check_counters, check_mailboxes
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import (
     CannotServe,
     Disconnected,
     IpcbusError,
+    LinkFenced,
     NotPermitted,
     RemoteProtocolError,
     StoreFailed,
@@ -59,25 +65,25 @@ from ipcbus.protocol.messages import (
     Answer,
     Bye,
     Call,
+    ClientMessage,
     Credit,
     Hello,
     Ping,
     Pong,
     RefusedCall,
+    Return,
     Send,
     Settle,
     Welcome,
+    Xfer,
 )
 from ipcbus.store.base import Store
 from ipcbus.store.records import Mailbox, Snapshot
 
-HANDLERS = PEOPLE | MAIL
+HANDLERS = PEOPLE | MAIL | LINKS
 
-ENDINGS = ("acked", "expired", "bounced", "dead")
-"""Counters of how entries end. `accepted` is their sum, and what waits, less what was
-`replayed`; `removed` are dead letters that were dropped."""
-
-DURABLE = frozenset({"accepted", *ENDINGS, "replayed", "removed"})
+WITH_BODY = frozenset({"blob_write", "lead", "report", "publish"})
+"""Calls that carry bytes."""
 
 LEASE_TICK_S = 0.25
 """How late a lease may be found to have run out."""
@@ -105,6 +111,9 @@ class Broker:
         self._delivery = Delivery(
             store.mail, settings, self._boxes, self._sessions, self._ends
         )
+        self._links = Links(
+            network, snapshot, store.crossings, self._directory, self._boxes
+        )
         self._sending = Sending(
             network,
             store,
@@ -114,27 +123,44 @@ class Broker:
             self._delivery,
             self._ends,
             self._blobs,
+            self._links,
             snapshot.last_seq,
         )
-        notices = Notices(self._directory, self._ends, self._sending)
+        self._returns = Returns(store, self._links, self._delivery, self._ends)
+        self._notices = Notices(self._directory, self._links, self._ends, self._sending)
         self._counters = dict(snapshot.counters)
         self._last_seen: dict[int, int] = {}
         self._next_tick = 0.0
+        self._desk_and_border(settings)
+
+    def _desk_and_border(self, settings: Settings) -> None:
+        """What works with all the other parts."""
+        self._crossing = Crossing(
+            self.network,
+            self._store,
+            settings,
+            self._directory,
+            self._boxes,
+            self._links,
+            self._sending,
+            self._blobs,
+        )
         self._desk = Desk(
-            network,
+            self.network,
             self.epoch,
             settings,
-            store,
+            self._store,
             self._directory,
             self._sessions,
             self._boxes,
             self._delivery,
             self._ends,
-            notices,
+            self._notices,
             self._blobs,
             self._counters,
             self._last_seen,
             self._end,
+            self._links,
         )
 
     def admitted(self) -> set[str]:
@@ -223,6 +249,7 @@ class Broker:
                 name,
                 role.value,
                 turn.now.wall,
+                self._links.network_id,
             ),
         )
         return None
@@ -243,8 +270,13 @@ class Broker:
                 self._forget(turn, session)
             case Call():
                 self._call(turn, session, message)
+            case _ if session.role is Role.BRIDGE:
+                self._from_bridge(turn, session, message)
             case _ if session.role is not Role.AGENT:
                 reason = f"the {session.role.value} has no mailbox"
+                self._drop(turn, peer, NotPermitted(reason=reason))
+            case Xfer() | Return():
+                reason = "only a bridge hands messages over"
                 self._drop(turn, peer, NotPermitted(reason=reason))
             case Send():
                 self._sending.send(turn, session, message)
@@ -253,6 +285,23 @@ class Broker:
             case Credit():
                 self._credit(turn, session, message)
         return None
+
+    def _from_bridge(
+        self, turn: Turn, session: Session, message: ClientMessage
+    ) -> None:
+        match message:
+            case Xfer():
+                self._crossing.transfer(turn, session, message)
+            case Return():
+                self._returns.take(turn, session, message)
+            case Credit(ref) if self._links.of(session).leader is not session:
+                error = LinkFenced(peer=self._links.of(session).peer)
+                turn.say(session.peer, RefusedCall(ref, *error.to_wire()))
+            case Credit():
+                self._credit(turn, session, message)
+            case _:
+                reason = "a bridge says only what is of its link"
+                self._drop(turn, session.peer, NotPermitted(reason=reason))
 
     def _credit(self, turn: Turn, session: Session, credit: Credit) -> None:
         session.credit = credit.messages
@@ -282,7 +331,7 @@ class Broker:
 
     def _answer(self, turn: Turn, session: Session, call: Call) -> object:
         handler = HANDLERS[call.name]
-        if call.name == "blob_write":
+        if call.name in WITH_BODY:
             return handler(self._desk, turn, session, *call.args, body=call.body)
         if call.name == "backup":
             return handler(self._desk, turn, session, *call.args, ref=call.ref)
@@ -303,6 +352,7 @@ class Broker:
 
     def _forget(self, turn: Turn, session: Session) -> None:
         self._sessions.remove(session)
+        self._links.lost(session)
         if session.agent:
             self._last_seen[session.agent] = turn.now.wall
             if not self._sessions.of_agent(session.agent):
@@ -317,6 +367,7 @@ class Broker:
             self._drop(turn, session.peer, silent)
         self._directory.expire_aliases(turn.now.wall)
         sweep_invitations(self._desk, turn)
+        tell_late(self._desk, turn)
 
     # --- what the next broker must know ------------------------------------
 
@@ -339,29 +390,6 @@ class Broker:
         """Everything that the parts say of themselves, and that it adds up."""
         self._sessions.check_invariants()
         self._directory.check_invariants()
-        held: dict[int, int] = {}
-        for box in self._boxes.values():
-            box.check_invariants(self._store.mail)
-            if box.leases:
-                assert box.number in self._delivery.leased
-            for lease in box.leases.values():
-                if lease.session is not None:
-                    assert self._sessions.get(lease.session.peer) is lease.session
-                    held[lease.session.number] = held.get(lease.session.number, 0) + 1
-            self._check_pumped(box)
-        for session in self._sessions:
-            assert session.held == held.get(session.number, 0)
-        count = self._counters.get
-        ended = sum(count(name, 0) for name in ENDINGS) - count("replayed", 0)
-        waiting = sum(box.messages for box in self._boxes.values())
-        assert count("accepted", 0) == ended + waiting, (self._counters, waiting)
-
-    def _check_pumped(self, box: Box) -> None:
-        """Nothing waits that could go out."""
-        if self._sessions.any_room(box.number):
-            assert box.page or box.horizon == TOP
-            assert not any(
-                mate.has_room(waiting.entry.size)
-                for waiting in box.page[:1]
-                for mate in self._sessions.of_agent(box.number)
-            )
+        self._links.check_invariants()
+        check_mailboxes(self._store.mail, self._boxes, self._sessions, self._delivery)
+        check_counters(self._counters, self._boxes, self._links)

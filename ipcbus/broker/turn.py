@@ -22,9 +22,18 @@ class Turn:
     touched: numbers of mailboxes that changed, or whose readers did.
     returned: numbers of mailboxes in which something waits again.
     counted: what to add to the counters.
+    granted: answers by grants that the store does not know as used yet.
     """
 
-    __slots__ = ("_open", "actions", "counted", "now", "returned", "touched")
+    __slots__ = (
+        "_open",
+        "actions",
+        "counted",
+        "granted",
+        "now",
+        "returned",
+        "touched",
+    )
 
     def __init__(self, now: Now) -> None:
         self.now = now
@@ -32,6 +41,7 @@ class Turn:
         self.touched: set[int] = set()
         self.returned: set[int] = set()
         self.counted: Counter[str] = Counter()
+        self.granted: Counter[tuple[str, str]] = Counter()
         self._open: dict[bytes, Hand] = {}
 
     def do(self, action: Action) -> None:

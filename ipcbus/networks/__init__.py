@@ -101,8 +101,10 @@ class Network:
         return self.folder / "log" / "broker.log"
 
     def key_path(self, agent: str) -> Path:
-        """Where the key of `agent` is, or will be. Raises `InvalidAddress`."""
-        return self.keys / f"{fold(check_name(agent))}.key"
+        """Where the key of `agent` is, or will be; that of a bridge to network `prod`
+        is called `@prod`. Raises `InvalidAddress`."""
+        check_name(agent.removeprefix("@"))
+        return self.keys / f"{fold(agent)}.key"
 
     def saved(self) -> Saved:
         """How it is served. Raises `StaleFile` for a network.json that is not ours."""

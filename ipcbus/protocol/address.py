@@ -16,7 +16,13 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from ipcbus.errors import InvalidAddress
-from ipcbus.protocol.limits import MAX_ID, MAX_NAME, MAX_TOPIC, MAX_TOPIC_PARTS
+from ipcbus.protocol.limits import (
+    MAX_ID,
+    MAX_NAME,
+    MAX_REF,
+    MAX_TOPIC,
+    MAX_TOPIC_PARTS,
+)
 
 BROKER_NAME: Final = "ipcbus"
 """The sender of bounces and notices; no agent can take it."""
@@ -82,6 +88,26 @@ def check_name(text: str) -> str:
 def is_id(text: str) -> bool:
     """Whether `text` can be a message id or idempotency key."""
     return _ID.match(text) is not None
+
+
+def is_ref(text: str) -> bool:
+    """Whether `text` names a message: its id, with `@network` if it is of another."""
+    if "@" not in text:
+        return is_id(text)
+    id_, _, network = text.rpartition("@")
+    return len(text) <= MAX_REF and is_id(id_) and _NAME.match(network) is not None
+
+
+def arriving(text: str, source: str, here: str) -> str:
+    """A name or id that was said in network `source`, as it is said `here`.
+
+    What is of the source gets its name added, what is of here loses it, and what is of
+    a third network keeps it. So a name means the same wherever it is read.
+    """
+    base, at, network = text.rpartition("@")
+    if not at:
+        return f"{text}@{source}"
+    return base if fold(network) == fold(here) else text
 
 
 def fold(name: str) -> str:

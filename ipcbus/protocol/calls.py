@@ -22,6 +22,7 @@ class Role(Enum):
     AGENT = "agent"
     OPERATOR = "operator"
     INVITEE = "invitee"
+    BRIDGE = "bridge"
 
 
 TEXT: Final = str
@@ -48,6 +49,8 @@ _ANYONE = frozenset({Role.AGENT, Role.OPERATOR})
 _AGENT = frozenset({Role.AGENT})
 _OPERATOR = frozenset({Role.OPERATOR})
 _INVITEE = frozenset({Role.INVITEE})
+_BRIDGE = frozenset({Role.BRIDGE})
+_BLOBS = frozenset({Role.AGENT, Role.BRIDGE})
 
 
 def _m(role: frozenset[Role], answer: str, *parameters: Parameter) -> Method:
@@ -143,10 +146,53 @@ METHODS: Final[Mapping[str, Method]] = {
     "replay": _m(_ANYONE, "[replayed]", _t("id", optional=True)),
     "drop": _m(_ANYONE, "[dropped]", _t("id", optional=True)),
     # attachments
-    "blob_begin": _m(_AGENT, "[bytes already there]", _t("sha256"), _n("size")),
-    "blob_write": _m(_AGENT, "[bytes now there]", _t("sha256"), _n("offset")),
-    "blob_seal": _m(_AGENT, "[]", _t("sha256")),
-    "blob_read": _m(_AGENT, "[size]; bytes in the body", _t("sha256"), _n("offset")),
+    "blob_begin": _m(_BLOBS, "[bytes already there]", _t("sha256"), _n("size")),
+    "blob_write": _m(_BLOBS, "[bytes now there]", _t("sha256"), _n("offset")),
+    "blob_seal": _m(_BLOBS, "[]", _t("sha256")),
+    "blob_read": _m(_BLOBS, "[size]; bytes in the body", _t("sha256"), _n("offset")),
+    # bridges
+    "meet": _m(_BRIDGE, "[keep_ms]", _t("network_id")),
+    "lead": _m(_BRIDGE, "[leading, link_epoch, paused]; a map of terms in the body"),
+    "report": _m(
+        _BRIDGE, "[leading, paused, reloads]; a map of the link's state in the body"
+    ),
+    "present": _m(
+        _BRIDGE,
+        "[[[name, sessions]], next]; the agents that this link may write to",
+        _n("offset"),
+    ),
+    "publish": _m(_BRIDGE, "[published]; an array of [name, from, except] in the body"),
+    "link": _m(_OPERATOR, "[peer, created]", _t("peer"), _t("key"), _t("way")),
+    "links": _m(_ANYONE, "[maps; see docs/bridges.md]"),
+    "steer": _m(_OPERATOR, "[paused, reloads]", _t("peer"), _t("action")),
+    "grant": _m(
+        _OPERATOR,
+        "[in, out]: the rules of the grant, each an array of texts",
+        _t("peer"),
+        _t("way"),
+        _t("rules", optional=True),
+    ),
+    "gates": _m(
+        _OPERATOR,
+        "[[gate, passes, said]]",
+        _t("peer"),
+        _t("way"),
+        _t("from"),
+        _t("to"),
+        _n("size"),
+    ),
+    "route": _m(_ANYONE, "[peer or None, state, reason]", _t("to")),
+    "trace": _m(
+        _ANYONE,
+        "[[[at_ms, way, peer, from, to, rule, verdict, status, reason]], state]",
+        _t("id"),
+    ),
+    "audit": _m(
+        _OPERATOR,
+        "[[[n, at_ms, way, peer, count, id, from, to, rule, verdict, status, reason]]]",
+        _n("after"),
+        _n("limit"),
+    ),
     # the broker
     "status": _m(_ANYONE, "a map; see docs/operations.md"),
     "backup": _m(_OPERATOR, "[bytes]", _t("path")),

@@ -18,7 +18,8 @@ from msgpack import Packer, packb
 
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
-from ipcbus.protocol.address import is_id
+from ipcbus.protocol.address import is_id, is_ref
+from ipcbus.protocol.crossing import read_groups, read_move
 from ipcbus.protocol.fields import (
     is_attachments,
     is_facts,
@@ -49,11 +50,13 @@ from ipcbus.protocol.messages import (
     Ping,
     Pong,
     RefusedCall,
+    Return,
     Send,
     Settle,
     Settled,
     Verb,
     Welcome,
+    Xfer,
 )
 from ipcbus.protocol.pieces import (
     check_meta,
@@ -78,6 +81,9 @@ def encode(message: ClientMessage | BrokerMessage) -> Frames:
         case Send(ref, drafts, bodies):
             sizes, body = join_bodies(bodies)
             return packb((Verb.SEND.value, ref, drafts, sizes)), body
+        case Xfer(ref, epoch, moves, bodies):
+            sizes, body = join_bodies(bodies)
+            return packb((Verb.XFER.value, ref, epoch, moves, sizes)), body
         case Call(ref, name, args, body):
             return packb((Verb.CALL.value, ref, name, args)), body
         case Answer(ref, value, body):
@@ -109,6 +115,7 @@ _VERBS: dict[type[Any], Verb] = {
     Ping: Verb.PING,
     Credit: Verb.CREDIT,
     Settle: Verb.SETTLE,
+    Return: Verb.RETURN,
     Welcome: Verb.WELCOME,
     Closed: Verb.CLOSED,
     Pong: Verb.PONG,
@@ -202,9 +209,9 @@ def _draft(raw: Any) -> Draft:
     if ttl_ms is not None:
         need(type(ttl_ms) is int and 0 < ttl_ms <= limits.MAX_TTL_MS, "a wrong ttl_ms")
     if thread is not None:
-        need(type(thread) is str and is_id(thread), "a wrong thread")
+        need(type(thread) is str and is_ref(thread), "a wrong thread")
     if reply_to is not None:
-        need(type(reply_to) is str and is_id(reply_to), "a wrong reply_to")
+        need(type(reply_to) is str and is_ref(reply_to), "a wrong reply_to")
     if attached is not None:
         need(is_attachments(attached), "wrong attachments")
     if meta is not None:
@@ -256,16 +263,34 @@ def _call(f: list[Any], body: bytes) -> Call:
     return Call(f[1], f[2], f[3], body)
 
 
+def _xfer(f: list[Any], body: bytes) -> Xfer:
+    need(len(f) == 5 and uint(f[1]) and uint(f[2]), "XFER has a wrong shape")
+    raws = f[3]
+    need(
+        type(raws) is list and 0 < len(raws) <= limits.MAX_BATCH,
+        "XFER carries no messages, or too many",
+    )
+    bodies = split_bodies(f[4], body, len(raws))
+    return Xfer(f[1], f[2], [read_move(raw) for raw in raws], bodies)
+
+
+def _return(f: list[Any], body: bytes) -> Return:
+    shape(f, body, 3)
+    need(uint(f[1]), "RETURN has a wrong field")
+    return Return(f[1], read_groups(f[2]))
+
+
 def _welcome(f: list[Any], body: bytes) -> Welcome:
     shape(f, body, 9, extra=True)
     need(
         all(uint(f[at]) for at in (1, 2, 4, 5, 8))
         and text(f[3], limits.MAX_NAME)
-        and opt_text(f[6], limits.MAX_NAME)
-        and text(f[7], limits.MAX_NAME),
+        and opt_text(f[6], limits.MAX_NAME + 1)
+        and text(f[7], limits.MAX_NAME)
+        and all(text(id_, limits.MAX_NAME) for id_ in f[9:10]),
         "WELCOME has a wrong field",
     )
-    return Welcome(*f[1:9])
+    return Welcome(*f[1:10])
 
 
 def _closed(f: list[Any], body: bytes) -> Closed:
@@ -336,6 +361,8 @@ _CLIENT: dict[int, _Decoder[ClientMessage]] = {
     Verb.CREDIT: _credit,
     Verb.SETTLE: _settle,
     Verb.CALL: _call,
+    Verb.XFER: _xfer,
+    Verb.RETURN: _return,
 }
 _BROKER: dict[int, _Decoder[BrokerMessage]] = {
     Verb.WELCOME: _welcome,

@@ -91,7 +91,7 @@ def is_headers(value: object) -> bool:
 
 
 def is_hops(value: object) -> bool:
-    return type(value) is list and all(text(hop, limits.MAX_NAME) for hop in value)
+    return type(value) is list and all(text(hop, limits.MAX_HOP) for hop in value)
 
 
 def is_facts(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 MAJOR: Final = 1
 """Protocol version that both sides must share."""
 
-MINOR: Final = 0
+MINOR: Final = 1
 """Additions since MAJOR; an older minor is always served."""
 
 KIB: Final = 1024
@@ -76,6 +76,17 @@ for other peers, large enough that the commit of each is not what counts."""
 MAX_ID: Final = 64
 MAX_NAME: Final = 32
 """Letters of an agent's or network's name; claude-ipc-mcp has the same."""
+MAX_REF: Final = MAX_ID + 1 + MAX_NAME
+"""Letters of an id with the network it is of."""
+MAX_HOP: Final = MAX_NAME + 1 + 16
+"""Letters of a hop: a network's name and its id."""
+MAX_HOPS: Final = 8
+"""Networks that a message may have come through; mail stops at 25 to 100 relays."""
+MAX_REPLIES: Final = 1000
+"""Answers that one message may grant."""
+MAX_HOLD_MS: Final = 7 * 24 * 3600 * 1000
+"""How long mail may wait for another network; ids of what came from one are known for
+a day longer, so that no resend is ever taken for new."""
 MAX_TOPIC: Final = 128
 MAX_TOPIC_PARTS: Final = 8
 MAX_TO: Final = 1 + MAX_TOPIC

@@ -25,6 +25,8 @@ class Verb(IntEnum):
     CREDIT = 5
     SETTLE = 6
     CALL = 7
+    XFER = 8
+    RETURN = 9
     WELCOME = 65
     CLOSED = 66
     PONG = 67
@@ -57,6 +59,29 @@ TRUST_BROKER: Final = "broker"
 
 FLAG_FUTURE: Final = 1
 """Wait for a recipient that is not registered yet."""
+FLAG_RELAYED: Final = 2
+"""Tell the sender when the next network has stored the message."""
+FLAG_ACKED: Final = 4
+"""Tell the sender when its receiver has acked the message."""
+FLAG_GRANTED: Final = 8
+"""Of a header: its broker vouches that it answers what came over the link, or that a
+broker wrote it. Bridges carry it without a rule."""
+FLAG_TRANSIT: Final = 16
+"""Of a move: a rule lets it go on to a farther network."""
+
+SENDABLE_FLAGS: Final = FLAG_FUTURE | FLAG_RELAYED | FLAG_ACKED
+RECEIPTS: Final = FLAG_RELAYED | FLAG_ACKED
+
+DUPLICATE: Final = "duplicate"
+DEFERRED: Final = "deferred"
+REFUSED: Final = "refused"
+FILTERED: Final = "filtered"
+RELEASED: Final = "released"
+OUTCOMES: Final = frozenset(
+    {ACCEPTED, DUPLICATE, DEFERRED, REFUSED, FILTERED, RELEASED}
+)
+"""What can become of a message that a bridge took: stored by the other network, or
+there already; later; never; not what the rules carry of a topic; given back."""
 
 
 class Draft(NamedTuple):
@@ -88,7 +113,12 @@ class Draft(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The header of a message as the broker writes it; times in UTC milliseconds."""
+    """The header of a message as the broker writes it; times in UTC milliseconds.
+
+    `hops` are the networks that it came through, as `name/id`, its origin first.
+    `digest` is what its origin made of the content of a message that crosses networks;
+    `flags` are a sum of FLAG_ values. These two are left out where both are empty.
+    """
 
     id: str
     sender: str
@@ -103,6 +133,40 @@ class Header(NamedTuple):
     hops: list[str] | None
     attachments: list[list[Any]] | None
     meta: bytes | None
+    digest: bytes | None = None
+    flags: int = 0
+
+
+class Move(NamedTuple):
+    """A message that a bridge hands over; names and ids as its source says them.
+
+    Attributes:
+        ttl_ms: what is left of its time, or None.
+        hops: as its source has them.
+        flags: sum of FLAG_ values.
+        rule: the id of the rule that let it through, for the audit trail.
+        replies: answers that its receiver may send back without a rule.
+        replies_ms: for how long.
+        max_hops: networks that it may have come through, its source counted.
+    """
+
+    id: str
+    sender: str
+    to: str
+    kind: str
+    priority: int
+    ttl_ms: int | None
+    thread: str | None
+    reply_to: str | None
+    hops: list[str] | None
+    attachments: list[list[Any]] | None
+    meta: bytes | None
+    digest: bytes
+    flags: int
+    rule: str
+    replies: int
+    replies_ms: int
+    max_hops: int
 
 
 class Meta(NamedTuple):
@@ -178,11 +242,38 @@ class Call(NamedTuple):
     body: bytes
 
 
+class Xfer(NamedTuple):
+    """Messages of another network, handed over by a bridge; answered by ACCEPTED.
+
+    `epoch` is that of the link, which its source raises whenever another bridge, or
+    another connection of one, takes the link over.
+    """
+
+    ref: int
+    epoch: int
+    moves: list[Move]
+    bodies: list[bytes]
+
+
+class Return(NamedTuple):
+    """What became of the messages that a bridge took; answered by SETTLED.
+
+    `groups` are arrays of `[outcome, rule, status, reason, delay_ms, runs]`, where runs
+    are those of SETTLE.
+    """
+
+    ref: int
+    groups: list[list[Any]]
+
+
 # --- the broker speaks -------------------------------------------------------
 
 
 class Welcome(NamedTuple):
-    """Answer to HELLO. A new `epoch` means that a new broker took over."""
+    """Answer to HELLO. A new `epoch` means that a new broker took over.
+
+    `network_id` is the network's for ever, whatever it is called.
+    """
 
     major: int
     minor: int
@@ -192,6 +283,7 @@ class Welcome(NamedTuple):
     agent: str | None
     role: str
     now_ms: int
+    network_id: str = ""
 
 
 class Closed(NamedTuple):
@@ -248,7 +340,7 @@ class RefusedCall(NamedTuple):
     facts: dict[str, Any]
 
 
-ClientMessage = Hello | Bye | Ping | Send | Credit | Settle | Call
+ClientMessage = Hello | Bye | Ping | Send | Credit | Settle | Call | Xfer | Return
 BrokerMessage = (
     Welcome | Closed | Pong | Accepted | Deliver | Settled | Answer | RefusedCall
 )

@@ -22,6 +22,9 @@ from ipcbus.protocol.fields import (
 )
 from ipcbus.protocol.messages import Header, Meta
 
+DIGEST = 32
+"""Bytes of a digest: BLAKE2b of a message's content."""
+
 
 def _reject_ext(code: int, data: bytes) -> NoReturn:
     raise ValueError(f"extension type {code} is not allowed")
@@ -62,9 +65,13 @@ def load(packed: bytes) -> Any:
 
 def read_header(raw: Any) -> Header:
     need(type(raw) is list and len(raw) >= 13, "a header is not an array of 13")
-    header: Header = tuple.__new__(Header, raw[:13])
+    if len(raw) >= 15:
+        need(_is_crossing(raw[13], raw[14]), "a header has a wrong digest or flags")
+        header: Header = tuple.__new__(Header, raw[:15])
+    else:
+        header = tuple.__new__(Header, (*raw[:13], None, 0))
     id_, sender, to, kind, priority, accepted_at, expires_at = header[:7]
-    thread, reply_to, trust, hops, attachments, meta = header[7:]
+    thread, reply_to, trust, hops, attachments, meta = header[7:13]
     need(
         type(id_) is str
         and type(sender) is str
@@ -86,8 +93,25 @@ def read_header(raw: Any) -> Header:
 
 def pack_header(header: Header) -> bytes:
     """A header as it is stored and delivered; packed once in its life."""
-    packed: bytes = packb(header)
+    plain = header.digest is None and not header.flags
+    packed: bytes = packb(header[:13] if plain else header)
     return packed
+
+
+def flags_of(packed: bytes) -> int:
+    """The flags of a packed header, without unpacking the rest: one byte at its end,
+    of a header that has all 15 fields."""
+    return packed[-1] if packed[:1] == b"\x9f" else 0
+
+
+def digest_of(packed: bytes) -> bytes | None:
+    """The digest of a packed header; most have none."""
+    return unpack_header(packed).digest if packed[:1] == b"\x9f" else None
+
+
+def _is_crossing(digest: object, flags: object) -> bool:
+    right = digest is None or (type(digest) is bytes and len(digest) == DIGEST)
+    return right and type(flags) is int and 0 <= flags < 128
 
 
 def unpack_header(packed: bytes) -> Header:
@@ -130,6 +154,12 @@ def check_meta(packed: Any) -> list[Any]:
     if headers is not None:
         need(is_headers(headers), "headers are not a map of short texts")
     return parts
+
+
+def pack_map(value: Any) -> bytes:
+    """Plain data for the body frame of a call."""
+    packed: bytes = packb(value)
+    return packed
 
 
 def packed_size(value: Any) -> int:

@@ -15,8 +15,9 @@ store, or stops. No frame of a turn leaves before its commit.
 Errors: `StoreFull` (no room; reads and removals still work), `StoreFailed` (I/O error
 or damage: stop at once, without an answer), `Fenced`.
 
-Four parts, by concern: `mail` (messages and where they wait), `registry` (agents,
-keys, topics), `blobs` (attachments), `archive` (history, search, purging).
+Five parts, by concern: `mail` (messages and where they wait), `registry` (agents,
+keys, topics), `crossings` (what passes between networks), `blobs` (attachments),
+`archive` (history, search, purging).
 
 Times are UTC milliseconds. `seq` is given by the broker: it rises by one for each
 message accepted and is never used again. A mailbox is the number of its agent.
@@ -30,16 +31,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from ipcbus.protocol.limits import MAX_HOLD_MS
 from ipcbus.store.records import (
     Agent,
     AgentKey,
     Alias,
+    Audit,
     Blob,
     Dead,
     Entry,
     Found,
     Key,
+    LinkRow,
     Mailbox,
+    ReplyGrant,
     Row,
     Snapshot,
     Subscription,
@@ -52,6 +57,10 @@ away may send again for as long."""
 
 PRESSED_ID_MS: Final = 10 * 60 * 1000
 """The same when the store is nearly full."""
+
+FOREIGN_ID_MS: Final = MAX_HOLD_MS + 24 * 3600 * 1000
+"""How long the id of a message of another network is known, also under pressure: its
+source may hand it over again for `MAX_HOLD_MS`."""
 
 UNUSED_BLOB_MS: Final = 3600 * 1000
 """How long an attachment stays that no message refers to (yet, or any more)."""
@@ -157,6 +166,38 @@ class Registry(Protocol):
         """Replace the counters; called at most once a transaction."""
 
 
+class Crossings(Protocol):
+    """What passes between networks, and what may come back."""
+
+    def put_link(self, link: LinkRow) -> None: ...
+
+    def put_pin(self, name: str, network_id: str) -> None:
+        """The id of the network that is called `name` (folded); "" forgets it."""
+
+    def wake(self, mailbox: int) -> None:
+        """Nothing in this mailbox is delayed any more: set every `due` to 0."""
+
+    def delayed(self, mailbox: int) -> int:
+        """Entries of a mailbox that are delayed."""
+
+    def late(self, mailbox: int, until: int, after: int, limit: int) -> list[Waiting]:
+        """Entries of a mailbox accepted up to `until`, with `seq > after`, by seq."""
+
+    def put_grants(self, grants: Sequence[ReplyGrant]) -> None:
+        """Rights to answer; one that is there already is replaced."""
+
+    def grant(self, reply_to: str, replier: str) -> ReplyGrant | None: ...
+
+    def record(self, rows: Sequence[Audit]) -> None:
+        """Add to the audit trail; `n` is given by the store."""
+
+    def audit(self, after: int, limit: int) -> list[Audit]:
+        """The trail from row `after` on, in order."""
+
+    def traced(self, id_: str, seq: int) -> list[Audit]:
+        """What the trail has of one message: by its id, or by its seq if not 0."""
+
+
 class Blobs(Protocol):
     """Attachments, stored once by SHA-256, in pieces.
 
@@ -224,7 +265,9 @@ class Archive(Protocol):
         """Do a step of at most `limit` rows of indexing and purging.
 
         Purged are messages accepted at least `history_ms` ago that wait nowhere and are
-        no dead letters; their ids stay for `ID_MS`. Attachments go when no message
+        no dead letters; their ids stay for `ID_MS`, those of other networks for
+        `FOREIGN_ID_MS`. Grants go when their time is over, the audit trail with the
+        history. Attachments go when no message
         refers to them for `UNUSED_BLOB_MS`. Under pressure (little room) the oldest go
         before their time. Returns whether there is more to do.
         """
@@ -238,6 +281,9 @@ class Store(Protocol):
 
     @property
     def registry(self) -> Registry: ...
+
+    @property
+    def crossings(self) -> Crossings: ...
 
     @property
     def blobs(self) -> Blobs: ...

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from ipcbus.protocol.pieces import digest_of
+
 
 class Key(NamedTuple):
     """Where an entry stands: lower keys are delivered first.
@@ -140,6 +142,74 @@ class Subscription(NamedTuple):
     pattern: str
 
 
+class LinkRow(NamedTuple):
+    """A link to another network, as far as it must outlive a broker.
+
+    Attributes:
+        agent: number of the agent in whose mailbox mail for the peer waits.
+        peer_id: the network id of the peer, or "" while it is not known.
+        epoch: raised whenever a bridge takes the lead of the way out.
+        seen_epoch: the highest that the way in has named.
+        reloads: how often the bridge was told to read its rules again.
+        terms: JSON; what the bridge said last of bounds, topics and routes.
+        grants: JSON; how the owner has narrowed it.
+    """
+
+    agent: int
+    peer_id: str
+    epoch: int
+    seen_epoch: int
+    paused: int
+    reloads: int
+    terms: str
+    grants: str
+
+
+class ReplyGrant(NamedTuple):
+    """The right to answer a message of another network.
+
+    Attributes:
+        reply_to: id of the message, as it is called here.
+        replier: number of the local agent, or a foreign address, folded.
+        requester: who may be answered, in full.
+        link: number of the agent of the link by which it came.
+        left: answers that may still be sent.
+        until: in UTC ms.
+    """
+
+    reply_to: str
+    replier: str
+    requester: str
+    link: int
+    left: int
+    until: int
+
+
+class Audit(NamedTuple):
+    """What became of messages at a link: a run of them, by seq, or one that is not in
+    the store (then `first` is 0 and `id`, `sender` and `to` are told).
+
+    Attributes:
+        way: `in` or `out`.
+        rule: of the bridge.
+        verdict: an outcome of `protocol.messages`.
+    """
+
+    n: int
+    at: int
+    link: int
+    way: str
+    first: int
+    last: int
+    id: str
+    sender: str
+    to: str
+    rule: str
+    verdict: str
+    status: str
+    reason: str
+
+
 class Found(NamedTuple):
     """A message of the past, for history and search. `state`: see `Archive.state`."""
 
@@ -166,6 +236,8 @@ class Snapshot(NamedTuple):
         epoch: this broker's, one more than any before it.
         last_seq: highest ever given.
         last_wall: latest `accepted_at` ever written; time never runs behind it.
+        network_id: random, made once; it stays whatever the network is called.
+        pins: folded names of other networks, and the ids that they had at first.
         counters: as last written by `Registry.put_counters`.
     """
 
@@ -178,11 +250,17 @@ class Snapshot(NamedTuple):
     aliases: list[Alias]
     subscriptions: list[Subscription]
     mailboxes: list[Mailbox]
+    network_id: str = ""
+    links: list[LinkRow] = []
+    pins: dict[str, str] = {}
 
 
 def fingerprint(header: bytes, body: bytes) -> bytes:
     """What stays of a message whose content is gone, to know a resend by: 16 bytes of
-    BLAKE2b of the header, and 16 of the body."""
+    BLAKE2b of the header, and 16 of the body; or the digest that its origin made."""
+    crossing = digest_of(header)
+    if crossing is not None:
+        return crossing
     return (
         blake2b(header, digest_size=16).digest()
         + blake2b(body, digest_size=16).digest()

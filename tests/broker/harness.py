@@ -80,7 +80,9 @@ class Harness:
         settings: Settings | None = None,
         make: Callable[[], Store] = MemoryStore,
         reopen: Callable[[Store], Store] = lambda store: store,
+        network: str = "dev",
     ) -> None:
+        self.network = network
         self.settings = settings or Settings()
         self.store = make()
         self._reopen = reopen
@@ -92,7 +94,7 @@ class Harness:
 
     def _open(self) -> None:
         snapshot = self.store.open()
-        self.broker = Broker("dev", self.settings, self.store, snapshot)
+        self.broker = Broker(self.network, self.settings, self.store, snapshot)
 
     def _install_operator(self) -> None:
         self.store.begin()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ipcbus.protocol import limits
 from ipcbus.protocol.calls import METHODS
 from ipcbus.protocol.messages import (
+    OUTCOMES,
     SENDABLE_KINDS,
     Accepted,
     Answer,
@@ -23,13 +24,16 @@ from ipcbus.protocol.messages import (
     Header,
     Hello,
     Meta,
+    Move,
     Ping,
     Pong,
     RefusedCall,
+    Return,
     Send,
     Settle,
     Settled,
     Welcome,
+    Xfer,
 )
 from ipcbus.protocol.pieces import pack_meta, runs
 
@@ -95,6 +99,7 @@ drafts = st.builds(
     st.none() | attachments,
     packed_metas,
 )
+digests = st.binary(min_size=32, max_size=32)
 headers = st.builds(
     Header,
     ids,
@@ -110,6 +115,29 @@ headers = st.builds(
     st.none() | st.lists(names, max_size=3),
     st.none() | attachments,
     packed_metas,
+    st.none() | digests,
+    st.integers(0, 31),
+)
+references = ids | st.tuples(ids, names).map("@".join)
+moves = st.builds(
+    Move,
+    references,
+    names | st.tuples(names, names).map("@".join),
+    addresses,
+    kinds | st.just("bounce"),
+    priorities,
+    st.none() | st.integers(0, limits.MAX_TTL_MS),
+    st.none() | references,
+    st.none() | references,
+    st.none() | st.lists(names, max_size=3),
+    st.none() | attachments,
+    packed_metas,
+    digests,
+    st.integers(0, 31),
+    names,
+    st.integers(0, limits.MAX_REPLIES),
+    st.integers(0, limits.MAX_TTL_MS),
+    st.integers(0, limits.MAX_HOPS),
 )
 receipts = st.lists(
     st.tuples(st.integers(1, 30), st.integers(1, 3)), unique_by=lambda pair: pair[0]
@@ -131,6 +159,24 @@ settles = st.builds(
     st.lists(st.tuples(uints, uints, leases).map(list), max_size=3),
     receipts.map(runs),
 )
+xfers = st.lists(st.tuples(moves, bodies), min_size=1, max_size=4).map(
+    lambda pairs: Xfer(9, 3, [m for m, _ in pairs], [b for _, b in pairs])
+)
+returns = st.builds(
+    Return,
+    uints,
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(OUTCOMES)),
+            names,
+            st.sampled_from(["", "5.7.1"]),
+            texts,
+            st.integers(0, limits.MAX_TTL_MS),
+            receipts.map(runs),
+        ).map(list),
+        max_size=3,
+    ),
+)
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Hello, st.just(limits.MAJOR), st.just(limits.MINOR), uints, texts),
     st.builds(Bye, st.booleans()),
@@ -144,6 +190,8 @@ client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
         leases,
     ),
     settles,
+    xfers,
+    returns,
     st.builds(
         Call,
         uints,
@@ -154,7 +202,16 @@ client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
 )
 broker_messages: st.SearchStrategy[BrokerMessage] = st.one_of(
     st.builds(
-        Welcome, uints, uints, names, uints, uints, st.none() | names, names, uints
+        Welcome,
+        uints,
+        uints,
+        names,
+        uints,
+        uints,
+        st.none() | names,
+        names,
+        uints,
+        st.text("0123456789abcdef", max_size=16),
     ),
     st.builds(Closed, texts, facts),
     st.builds(Pong, uints, uints),

@@ -35,11 +35,13 @@ from ipcbus.protocol.messages import (
     Ping,
     Pong,
     RefusedCall,
+    Return,
     Send,
     Settle,
     Settled,
     Verb,
     Welcome,
+    Xfer,
 )
 from ipcbus.protocol.pieces import pack_header, unpack_meta
 
@@ -53,6 +55,8 @@ CLASSES: dict[Verb, Any] = {
     Verb.CREDIT: Credit,
     Verb.SETTLE: Settle,
     Verb.CALL: Call,
+    Verb.XFER: Xfer,
+    Verb.RETURN: Return,
     Verb.WELCOME: Welcome,
     Verb.CLOSED: Closed,
     Verb.PONG: Pong,

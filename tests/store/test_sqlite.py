@@ -20,7 +20,7 @@ from ipcbus.errors import (
 )
 from ipcbus.store.sqlite import SqliteStore
 from ipcbus.store.sqlite.check import quick_check
-from ipcbus.store.sqlite.migrations import KNOWN, MIGRATIONS
+from ipcbus.store.sqlite.migrations import APPLICATION_ID, KNOWN, MIGRATIONS
 from tests.store.making import fill, key, row, turn, waiting
 
 
@@ -295,3 +295,20 @@ def test_history_that_was_purged_gives_its_pages_back(tmp_path: Path) -> None:
             more = store.archive.maintain(1 << 50, 1 << 40, 1000)
     assert int(store.facts()["bytes"]) < before / 2
     store.close()
+
+
+def test_a_database_of_the_first_schema_gets_what_links_need(tmp_path: Path) -> None:
+    path = tmp_path / "bus.db"
+    old = apsw.Connection(str(path))
+    MIGRATIONS[0](old)
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.execute("INSERT INTO agents VALUES(1, 'ann', 1, 10, 0, 0, 0)")
+    old.close()
+    path.chmod(0o600)
+    made = at(tmp_path)
+    found = made.open()
+    assert [agent.name for agent in found.agents] == ["ann"]
+    assert len(found.network_id) == 16
+    assert (found.links, found.pins) == ([], {})
+    made.close()

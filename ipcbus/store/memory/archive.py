@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipcbus.store.base import ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.base import FOREIGN_ID_MS, ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.memory.crossings import MemoryCrossings
 from ipcbus.store.memory.state import State
 from ipcbus.store.records import Found, Row
 from ipcbus.store.words import occurs, parse_query, searchable
@@ -95,10 +96,13 @@ class MemoryArchive:
         keep_content = 0 if pressed else history_ms
         keep_ids = PRESSED_ID_MS if pressed else max(history_ms, ID_MS)
         for row in state.messages.values():
-            if row.accepted_at <= now - keep_ids and state.is_done(row):
+            foreign = "@" in row.id
+            known_ms = max(keep_ids, FOREIGN_ID_MS) if foreign else keep_ids
+            if row.accepted_at <= now - known_ms and state.is_done(row):
                 state.purge(row)
             elif row.accepted_at <= now - keep_content:
                 state.strip(row.seq)
+        MemoryCrossings(state).purge(now, history_ms)
         self._drop_blobs(now)
         return False
 

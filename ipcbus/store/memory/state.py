@@ -11,9 +11,12 @@ from ipcbus.store.records import (
     Agent,
     AgentKey,
     Alias,
+    Audit,
     Entry,
     Key,
+    LinkRow,
     Mailbox,
+    ReplyGrant,
     Row,
     Subscription,
     fingerprint,
@@ -62,6 +65,10 @@ class State:
         self.keys: Table[str, AgentKey] = Table(self.undo)
         self.aliases: Table[str, Alias] = Table(self.undo)
         self.subscriptions: Table[Subscription, Subscription] = Table(self.undo)
+        self.link_rows: Table[int, LinkRow] = Table(self.undo)
+        self.pins: Table[str, str] = Table(self.undo)
+        self.grants: Table[tuple[str, str], ReplyGrant] = Table(self.undo)
+        self.audit: SortedTable[int, Audit] = SortedTable(self.undo)
         self.counters: Table[int, dict[str, int]] = Table(self.undo)
         self.blobs: Table[str, Upload] = Table(self.undo)
         self.links: Table[tuple[int, str], bool] = Table(self.undo)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from ipcbus.errors import Fenced, StoreFailed
 from ipcbus.store.memory.archive import MemoryArchive
+from ipcbus.store.memory.crossings import MemoryCrossings
 from ipcbus.store.memory.mail import MemoryMail
 from ipcbus.store.memory.parts import MemoryBlobs, MemoryRegistry
 from ipcbus.store.memory.state import State
@@ -34,6 +36,7 @@ class MemoryStore:
         self._turn = False
         self.mail = MemoryMail(self._state)
         self.registry = MemoryRegistry(self._state)
+        self.crossings = MemoryCrossings(self._state)
         self.blobs = MemoryBlobs(self._state)
         self.archive = MemoryArchive(self._state)
         self._state.check_fence = self._check_fence
@@ -59,6 +62,9 @@ class MemoryStore:
                 for total in state.totals.values()
                 if total.messages or total.bytes
             ],
+            network_id=blake2b(state.network.encode(), digest_size=8).hexdigest(),
+            links=state.link_rows.values(),
+            pins={name: state.pins[name] for name in state.pins.in_order()},
         )
 
     def usurp(self) -> None:

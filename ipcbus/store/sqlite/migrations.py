@@ -125,7 +125,41 @@ def _first(db: apsw.Connection) -> None:
     db.execute(_FIRST)
 
 
-MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (_first,)
+_LINKS = """
+ALTER TABLE meta ADD COLUMN network_id TEXT NOT NULL DEFAULT '';
+UPDATE meta SET network_id = lower(hex(randomblob(8)));
+
+CREATE TABLE links(
+    agent INTEGER PRIMARY KEY, peer_id TEXT NOT NULL,
+    epoch INTEGER NOT NULL, seen_epoch INTEGER NOT NULL,
+    paused INTEGER NOT NULL, reloads INTEGER NOT NULL,
+    terms TEXT NOT NULL, grants TEXT NOT NULL
+);
+CREATE TABLE pins(name TEXT PRIMARY KEY, network_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE reply_grants(
+    reply_to TEXT, replier TEXT, requester TEXT NOT NULL, link INTEGER NOT NULL,
+    remaining INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY(reply_to, replier)
+) WITHOUT ROWID;
+CREATE INDEX reply_grants_until ON reply_grants(until);
+CREATE TABLE audit(
+    n INTEGER PRIMARY KEY, at INTEGER NOT NULL, link INTEGER NOT NULL,
+    way TEXT NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL,  -- seqs; 0 for what is not stored
+    id TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+    rule TEXT NOT NULL, verdict TEXT NOT NULL, status TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX audit_last ON audit(last) WHERE last > 0;
+CREATE INDEX audit_id ON audit(id) WHERE id <> '';
+"""
+
+
+def _links(db: apsw.Connection) -> None:
+    db.execute(_LINKS)
+
+
+MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (_first, _links)
 
 KNOWN: Final = len(MIGRATIONS)
 """The schema that this version writes."""

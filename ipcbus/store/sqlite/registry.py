@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ipcbus.store.records import Agent, AgentKey, Alias, Mailbox, Snapshot, Subscription
+from ipcbus.store.records import (
+    Agent,
+    AgentKey,
+    Alias,
+    LinkRow,
+    Mailbox,
+    Snapshot,
+    Subscription,
+)
 from ipcbus.store.sqlite.database import Database, translated
 
 _pack = json.JSONEncoder(separators=(",", ":")).encode
@@ -20,9 +28,9 @@ class SqliteRegistry:
     def snapshot(self) -> Snapshot:
         """All of it, and where the broker before this one stopped."""
         read = self._db.read
-        epoch, last_seq, last_wall = self._db.one(
-            "SELECT epoch, last_seq, last_wall FROM meta"
-        ) or (0, 0, 0)
+        epoch, last_seq, last_wall, network_id = self._db.one(
+            "SELECT epoch, last_seq, last_wall, network_id FROM meta"
+        ) or (0, 0, 0, "")
         newest = self._db.one(
             "SELECT seq, accepted_at FROM messages ORDER BY seq DESC LIMIT 1"
         ) or (0, 0)
@@ -45,6 +53,9 @@ class SqliteRegistry:
                     "SELECT * FROM totals WHERE messages > 0 OR bytes > 0 ORDER BY 1"
                 )
             ],
+            network_id=network_id,
+            links=[LinkRow(*row) for row in read("SELECT * FROM links ORDER BY 1")],
+            pins=dict(read("SELECT * FROM pins")),
         )
 
     @translated

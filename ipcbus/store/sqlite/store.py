@@ -23,6 +23,7 @@ from ipcbus.store.sqlite.archive import SqliteArchive
 from ipcbus.store.sqlite.blobs import SqliteBlobs
 from ipcbus.store.sqlite.check import check_identity, quick_check
 from ipcbus.store.sqlite.copying import copy_to
+from ipcbus.store.sqlite.crossings import SqliteCrossings
 from ipcbus.store.sqlite.database import Database, translated
 from ipcbus.store.sqlite.mail import SqliteMail
 from ipcbus.store.sqlite.migrations import KNOWN, migrate
@@ -110,6 +111,7 @@ class SqliteStore:
         self._database = db
         self._mail = SqliteMail(db)
         self._registry = SqliteRegistry(db)
+        self._crossings = SqliteCrossings(db)
         self._blobs = SqliteBlobs(db)
         self._archive = SqliteArchive(db)
 
@@ -153,6 +155,10 @@ class SqliteStore:
     @property
     def registry(self) -> SqliteRegistry:
         return self._registry
+
+    @property
+    def crossings(self) -> SqliteCrossings:
+        return self._crossings
 
     @property
     def blobs(self) -> SqliteBlobs:

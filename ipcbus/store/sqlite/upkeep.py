@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any, Final
 
-from ipcbus.store.base import ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.base import FOREIGN_ID_MS, ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.sqlite.crossings import SqliteCrossings
 from ipcbus.store.sqlite.database import Database
 from ipcbus.store.sqlite.forget import purge, strip
 from ipcbus.store.sqlite.space import MIB
@@ -46,6 +47,7 @@ class Upkeep:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._crossings = SqliteCrossings(db)
         self._purged_to = 0
         self._stripped_to = 0
 
@@ -56,10 +58,11 @@ class Upkeep:
         # An index that ate the reserve would stand in the way of removals.
         more = room > 0 and self.index(limit)
         keep_ids = PRESSED_ID_MS if pressed else max(history_ms, ID_MS)
-        more |= self._purge(now - keep_ids, limit)
+        more |= self._purge(now - keep_ids, now - max(keep_ids, FOREIGN_ID_MS), limit)
         keep_content = 0 if pressed else history_ms
         if keep_content < keep_ids:
             more |= self._strip(now - keep_content, limit)
+        more |= self._crossings.purge(now, history_ms, limit)
         more |= self._drop_blobs(now, limit)
         more |= self._shrink(limit)
         self._db.space.make_ballast()
@@ -129,17 +132,23 @@ class Upkeep:
         """
         cursor = self._db.read(
             f"SELECT m.seq, m.sender, m.mailbox, m.header <> x'', {_WAITS_NOWHERE},"
-            " m.accepted_at FROM messages m WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
+            " m.accepted_at, instr(m.id, '@')"
+            " FROM messages m WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
             (start, SCAN * limit),
         )
         rows = list(takewhile(lambda row: row[5] <= until, cursor))
         cursor.close()
         return rows
 
-    def _purge(self, until: int, limit: int) -> bool:
-        """Purge messages that were accepted up to a time."""
+    def _purge(self, until: int, foreign_until: int, limit: int) -> bool:
+        """Purge messages that were accepted up to a time, which for those of other
+        networks lies further back."""
         rows = self._old(self._purged_to, until, limit)
-        gone = [row[:3] for row in rows if row[4]][:limit]
+        gone = [
+            row[:3]
+            for row in rows
+            if row[4] and (not row[6] or row[5] <= foreign_until)
+        ][:limit]
         purge(self._db, gone)
         self._purged_to = _next_start(rows, gone, limit)
         return self._purged_to > 0

@@ -1,0 +1,373 @@
+"""What a bridge hands over: messages of another network, on their way into mailboxes.
+
+Nothing that a bridge says of itself counts. Which network a message comes from follows
+from the key of the session; who sent it must be of that network, or of the first one
+of its hops, which brokers wrote. Checked are, in this order: hops, sender, the right to
+answer, the owner's grant, bounds, recipient. Then it is stored, together with the id by
+which it will be known again, and with the right of its receivers to answer.
+
+A verdict for each message: `accepted`, `duplicate` (there already: as good), `deferred`
+(a bound that will pass), `refused`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipcbus.broker.batch import OVERHEAD, Batch
+from ipcbus.broker.blobs import Attachments
+from ipcbus.broker.border import FULL, NO_ROOM, Arriving, Border, Verdict, refused
+from ipcbus.broker.directory import Directory
+from ipcbus.broker.ends import (
+    BOUNCE_KINDS,
+    ID_CONFLICT,
+    LOOP,
+    NO_SUCH_AGENT,
+    NOT_CARRIED,
+    NOT_PERMITTED,
+    TOO_BIG,
+)
+from ipcbus.broker.links import IN, OUT, Link, Links
+from ipcbus.broker.mailbox import Mailbox, Mailboxes
+from ipcbus.broker.routing import Route
+from ipcbus.broker.sending import Sending
+from ipcbus.broker.sessions import Session
+from ipcbus.broker.settings import Settings
+from ipcbus.broker.trail import runs_of
+from ipcbus.broker.turn import Turn
+from ipcbus.errors import (
+    BoundExceeded,
+    InvalidMessage,
+    LinkFenced,
+    NotPermitted,
+    UnknownRecipient,
+)
+from ipcbus.protocol.address import BROKER_NAME, Kind, arriving, fold, matches
+from ipcbus.protocol.limits import MAX_REPLIES
+from ipcbus.protocol.messages import (
+    ACCEPTED,
+    BOUNCE,
+    DEFERRED,
+    DUPLICATE,
+    FLAG_GRANTED,
+    FLAG_TRANSIT,
+    RECEIPTS,
+    REFUSED,
+    TRUST_FOREIGN,
+    Accepted,
+    Header,
+    Move,
+    RefusedCall,
+    Xfer,
+)
+from ipcbus.protocol.pieces import digest_of
+from ipcbus.store.base import FOREIGN_ID_MS, Store
+from ipcbus.store.records import Audit, ReplyGrant
+
+
+class Crossing:
+    """Takes in what bridges hand over."""
+
+    def __init__(
+        self,
+        network: str,
+        store: Store,
+        settings: Settings,
+        directory: Directory,
+        boxes: Mailboxes,
+        links: Links,
+        sending: Sending,
+        blobs: Attachments,
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._settings = settings
+        self._directory = directory
+        self._boxes = boxes
+        self._links = links
+        self._sending = sending
+        self._blobs = blobs
+        self._border = Border(network, links)
+
+    def transfer(self, turn: Turn, session: Session, xfer: Xfer) -> None:
+        link = self._links.of(session)
+        if not link.row.peer_id or xfer.epoch < link.row.seen_epoch:
+            error = LinkFenced(peer=link.peer)
+            turn.say(session.peer, RefusedCall(xfer.ref, *error.to_wire()))
+            return
+        if xfer.epoch > link.row.seen_epoch:
+            self._links.put(link, seen_epoch=xfer.epoch)
+        batch = Batch()
+        verdicts = self._plan_all(turn, link, xfer, batch)
+        known = self._sending.store_all(turn, batch)
+        moves = [xfer.moves[at] for at in batch.positions]
+        for place in known:
+            at = batch.positions[place]
+            told = self._known(batch.rows[place].id, xfer.moves[at])
+            assert told is not None
+            verdicts[at] = told
+        self._grant(turn, link, batch, moves, set(known))
+        self._record(turn, link, batch, moves, set(known), xfer, verdicts)
+        rows: list[list[Any]] = [[at, *verdicts[at]] for at in sorted(verdicts)]
+        turn.say(session.peer, Accepted(xfer.ref, rows))
+
+    # --- what each one is told ---------------------------------------------------
+
+    def _plan_all(
+        self, turn: Turn, link: Link, xfer: Xfer, batch: Batch
+    ) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Put into `batch` what can be stored; by position, what the rest is told."""
+        verdicts: dict[int, tuple[str, dict[str, Any]]] = {}
+        put_off: dict[tuple[str, str, int], Verdict] = {}
+        room = self._store.room()
+        for at, (move, body) in enumerate(zip(xfer.moves, xfer.bodies, strict=True)):
+            room -= len(body) + len(move.meta or b"") + OVERHEAD
+            stream = (move.sender, move.to, move.priority)
+            try:
+                if stream in put_off:
+                    raise put_off[stream]  # or it would overtake what was put off
+                if room <= 0:
+                    raise Verdict(DEFERRED, NO_ROOM, f"{self._network} has no room")
+                self._plan(turn, link, batch, move, body)
+            except Verdict as verdict:
+                if verdict.outcome == DEFERRED:
+                    put_off[stream] = verdict
+                # What was accepted once stays so, whatever has changed since.
+                id_ = arriving(move.id, link.peer, self._network)
+                known = self._known(id_, move)
+                verdicts[at] = known or (verdict.outcome, verdict.facts)
+                continue
+            batch.positions.append(at)
+        return verdicts
+
+    def _known(self, id_: str, move: Move) -> tuple[str, dict[str, Any]] | None:
+        """What to tell of an id that is here already."""
+        row = self._store.mail.find(id_)
+        if row is None:
+            return None
+        if (digest_of(row.header) if row.header else row.body) == move.digest:
+            return DUPLICATE, {}
+        reason = f"id {move.id} was used before with other content"
+        return REFUSED, {"status": ID_CONFLICT, "reason": reason}
+
+    def _plan(
+        self, turn: Turn, link: Link, batch: Batch, move: Move, body: bytes
+    ) -> None:
+        said = self._border.read(link, move)
+        way = self._way(turn, link, said, body)
+        wall = turn.now.wall
+        expires = None if move.ttl_ms is None else wall + move.ttl_ms
+        flags = move.flags & RECEIPTS
+        if way.link is not None and way.grant is not None:
+            flags |= FLAG_GRANTED
+        thread = move.thread and arriving(move.thread, link.peer, self._network)
+        header = Header(
+            said.id,
+            said.sender,
+            str(said.to),
+            move.kind,
+            move.priority,
+            wall,
+            expires,
+            thread,
+            said.reply_to,
+            TRUST_FOREIGN,
+            said.hops,
+            move.attachments,
+            move.meta,
+            move.digest,
+            flags,
+        )
+        try:
+            self._sending.put(batch, link.number, header, body, way.boxes, expires or 0)
+        except BoundExceeded as error:
+            raise Verdict(DEFERRED, FULL, str(error)) from error
+        if way.grant is not None:
+            self._sending.use_later(turn, batch, way.grant)
+        if len(said.hops) > 1:
+            self._links.pin(*said.hops[0].split("/", 1))
+
+    # --- checks --------------------------------------------------------------------
+
+    def _way(self, turn: Turn, link: Link, said: Arriving, body: bytes) -> Route:
+        """Where it goes. Raises the verdict if it may not, or not now."""
+        move, to = said.move, said.to
+        back = self._answer(turn, link, said)
+        if back is None:
+            self._check_new(link, said)
+        if len(body) > self._settings.max_body:
+            limit = self._settings.max_body
+            reason = f"its body has {len(body)} bytes, and {limit} are allowed"
+            raise refused(TOO_BIG, reason)
+        if move.attachments:
+            try:
+                self._blobs.check(link.number, move.attachments)
+            except InvalidMessage as error:
+                raise refused(NOT_CARRIED, "its attachments did not come") from error
+        if back is not None:
+            return back
+        match to.kind:
+            case Kind.AGENT:
+                return Route([self._mailbox(turn, to.name)], ACCEPTED, {})
+            case Kind.TOPIC:
+                return Route(self._readers(link, said), ACCEPTED, {})
+            case Kind.FOREIGN:
+                return self._onward(link, said)
+        raise refused(NOT_PERMITTED, "what is for everyone stays in its network")
+
+    def _check_new(self, link: Link, said: Arriving) -> None:
+        """What is no answer: not of a broker, not from too far, and let in."""
+        move = said.move
+        if move.kind == BOUNCE or said.sender.startswith(f"{BROKER_NAME}@"):
+            raise refused(NOT_PERMITTED, "it answers nothing that was sent from here")
+        if len(said.hops) > 1 and (
+            not move.flags & FLAG_TRANSIT or len(said.hops) > move.max_hops
+        ):
+            raise refused(LOOP, f"it came through {len(said.hops)} networks")
+        to = (
+            f"{said.to}@{self._network}" if said.to.kind is Kind.AGENT else str(said.to)
+        )
+        if not link.passes(IN, said.sender, to):
+            reason = f"the owner of {self._network} lets no such mail in"
+            raise refused(NOT_PERMITTED, reason)
+
+    def _answer(self, turn: Turn, link: Link, said: Arriving) -> Route | None:
+        """The way of what answers a message that went out by this link: to its sender,
+        or back to where it came from."""
+        reply_to = said.reply_to
+        if reply_to is None or said.to.kind not in (Kind.AGENT, Kind.FOREIGN):
+            return None
+        broker = said.sender.startswith(f"{BROKER_NAME}@")
+        if broker and said.move.kind not in BOUNCE_KINDS:
+            return None
+        if "@" in reply_to:
+            replier = BROKER_NAME if broker else fold(said.sender)
+            back = self._sending.routing.answer(turn, replier, str(said.to), reply_to)
+            return None if back is None or back.link is link else back
+        row = self._store.mail.find(reply_to)
+        if row is None or not self._went_by(link, row.mailbox, row.seq):
+            return None
+        box = self._mailbox(turn, said.to.name) if said.to.kind is Kind.AGENT else None
+        if box is None or box.number != row.sender:
+            return None
+        return Route([box], ACCEPTED, {})
+
+    def _went_by(self, link: Link, mailbox: int, seq: int) -> bool:
+        if mailbox:
+            return mailbox == link.number
+        return self._store.archive.was_sent(seq, link.number)
+
+    def _mailbox(self, turn: Turn, name: str) -> Mailbox:
+        found = self._directory.named(name)
+        if found is None or not found.registered:
+            found = self._directory.forwarded(name, turn.now.wall)
+        if found is None:
+            reason = f"nobody is called {name} in {self._network}"
+            raise refused(NO_SUCH_AGENT, reason)
+        return self._boxes[found.number]
+
+    def _readers(self, link: Link, said: Arriving) -> list[Mailbox]:
+        """Who of here reads a topic, and the links that carry it on."""
+        topic = said.to.name
+        boxes = []
+        for number in self._directory.readers(topic):
+            onward = self._links.get(number)
+            if onward is None or self._goes_on(link, onward, said):
+                boxes.append(self._boxes[number])
+        if not boxes:
+            raise refused(NO_SUCH_AGENT, f"nobody reads {said.to} in {self._network}")
+        return boxes
+
+    def _goes_on(self, link: Link, onward: Link, said: Arriving) -> bool:
+        return (
+            onward is not link
+            and onward.leads_out
+            and bool(said.move.flags & FLAG_TRANSIT)
+            and not any(hop.endswith(f"/{onward.row.peer_id}") for hop in said.hops)
+            and any(matches(pattern, said.to.name) for pattern in onward.terms.transit)
+            and onward.passes(OUT, said.sender, str(said.to))
+        )
+
+    def _onward(self, link: Link, said: Arriving) -> Route:
+        """To a third network."""
+        if not said.move.flags & FLAG_TRANSIT:
+            raise refused(LOOP, "no rule lets it go on to a third network")
+        try:
+            route = self._sending.routing.to_network(said.to, said.sender)
+        except (UnknownRecipient, NotPermitted) as error:
+            raise refused(NO_SUCH_AGENT, str(error)) from error
+        if route.link is link:
+            raise refused(LOOP, f"the way to {said.to} leads back to {link.peer}")
+        return route
+
+    # --- what is left behind ---------------------------------------------------------
+
+    def _grant(
+        self, turn: Turn, link: Link, batch: Batch, moves: list[Move], known: set[int]
+    ) -> None:
+        """The right of those who got a message to answer it."""
+        boxes: dict[int, list[Mailbox]] = {}
+        for entry, box in zip(batch.entries, batch.boxes, strict=True):
+            boxes.setdefault(entry.seq, []).append(box)
+        grants = []
+        for place, (row, move) in enumerate(zip(batch.rows, moves, strict=True)):
+            if place in known or move.kind in BOUNCE_KINDS:
+                continue
+            requester = arriving(move.sender, link.peer, self._network)
+            for box in boxes.get(row.seq, ()):
+                for replier, left, ms in self._repliers(box, move):
+                    until = turn.now.wall + ms
+                    fields = (row.id, replier, requester, link.number)
+                    grants.append(ReplyGrant(*fields, left, until))
+        self._store.crossings.put_grants(grants)
+
+    def _repliers(self, box: Mailbox, move: Move) -> list[tuple[str, int, int]]:
+        """Who may answer a message that went into `box`, how often, for how many ms.
+
+        Brokers farther on may always say what became of it: no rule is for that.
+        """
+        found = []
+        if box.blocked is not None:
+            longest = max(FOREIGN_ID_MS, move.ttl_ms or 0)
+            found.append((BROKER_NAME, MAX_REPLIES, longest))
+        if move.replies and (box.blocked is None or move.to[:1] != "#"):
+            replier = str(box.number) if box.blocked is None else fold(move.to)
+            found.append((replier, move.replies, move.replies_ms))
+        return found
+
+    def _record(
+        self,
+        turn: Turn,
+        link: Link,
+        batch: Batch,
+        moves: list[Move],
+        known: set[int],
+        xfer: Xfer,
+        verdicts: dict[int, tuple[str, dict[str, Any]]],
+    ) -> None:
+        """The audit trail and the counters."""
+        wall, count = turn.now.wall, turn.counted
+        by_rule: dict[str, list[int]] = {}
+        for place, row in enumerate(batch.rows):
+            if place not in known:
+                by_rule.setdefault(moves[place].rule, []).append(row.seq)
+        rows = [
+            Audit(0, wall, link.number, IN, *run, "", "", "", rule, ACCEPTED, "", "")
+            for rule, seqs in by_rule.items()
+            for run in runs_of(seqs)
+        ]
+        count[f"{link.peer}:in_accepted"] += sum(map(len, by_rule.values()))
+        for at, (outcome, facts) in verdicts.items():
+            count[f"{link.peer}:in_{outcome}"] += 1
+            if outcome == REFUSED:
+                rows.append(self._refusal(wall, link, xfer.moves[at], facts))
+        self._store.crossings.record(rows)
+
+    def _refusal(
+        self, wall: int, link: Link, move: Move, facts: dict[str, Any]
+    ) -> Audit:
+        id_, sender = (
+            arriving(text, link.peer, self._network) for text in (move.id, move.sender)
+        )
+        why = (move.rule, REFUSED, facts["status"], facts["reason"])
+        return Audit(0, wall, link.number, IN, 0, 0, id_, sender, move.to, *why)

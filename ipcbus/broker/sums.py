@@ -1,0 +1,65 @@
+"""What must hold between the parts of a broker after each turn.
+
+network  accepted + replayed = acked + relayed + filtered + expired + bounced + dead
+                               + waiting
+link     offered = accepted + duplicate + filtered + refused + expired + waiting
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ipcbus.broker.leasing import Leasing
+from ipcbus.broker.links import Links
+from ipcbus.broker.mailbox import TOP, Mailbox, Mailboxes
+from ipcbus.broker.returns import LINK_ENDINGS
+from ipcbus.broker.sessions import Sessions
+from ipcbus.store.base import Mail
+
+ENDINGS = ("acked", "relayed", "filtered", "expired", "bounced", "dead")
+"""Counters of how entries end. `accepted` is their sum, and what waits, less what was
+`replayed`; `removed` are dead letters that were dropped."""
+
+DURABLE = frozenset({"accepted", *ENDINGS, "replayed", "removed"})
+
+
+def check_mailboxes(
+    mail: Mail, boxes: Mailboxes, sessions: Sessions, leasing: Leasing
+) -> None:
+    """Leases are of sessions that are there, and each session holds what it counts."""
+    held: dict[int, int] = {}
+    for box in boxes.values():
+        box.check_invariants(mail)
+        if box.leases:
+            assert box.number in leasing.leased
+        for lease in box.leases.values():
+            if lease.session is not None:
+                assert sessions.get(lease.session.peer) is lease.session
+                held[lease.session.number] = held.get(lease.session.number, 0) + 1
+        if box.number not in leasing.resting:
+            _check_pumped(box, sessions)
+    for session in sessions:
+        assert session.held == held.get(session.number, 0)
+
+
+def _check_pumped(box: Mailbox, sessions: Sessions) -> None:
+    """Nothing waits that could go out."""
+    if sessions.any_room(box.number):
+        assert box.page or box.horizon == TOP
+        assert not any(
+            mate.has_room(waiting.entry.size)
+            for waiting in box.page[:1]
+            for mate in sessions.of_agent(box.number)
+        )
+
+
+def check_counters(counters: Mapping[str, int], boxes: Mailboxes, links: Links) -> None:
+    """The two sums above."""
+    count = counters.get
+    ended = sum(count(name, 0) for name in ENDINGS) - count("replayed", 0)
+    waiting = sum(box.messages for box in boxes.values())
+    assert count("accepted", 0) == ended + waiting, (counters, waiting)
+    for link in links:
+        gone = sum(count(f"{link.peer}:{how}", 0) for how in LINK_ENDINGS)
+        offered = count(f"{link.peer}:offered", 0)
+        assert offered == gone + link.box.messages, (counters, link.peer)

@@ -1,0 +1,84 @@
+"""Reading what bridges say: moves, and what became of messages. PURE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipcbus.protocol import limits
+from ipcbus.protocol.address import is_ref
+from ipcbus.protocol.fields import (
+    is_attachments,
+    is_hops,
+    is_rows,
+    is_runs,
+    need,
+    text,
+    uint,
+)
+from ipcbus.protocol.messages import BOUNCE, OUTCOMES, SENDABLE_KINDS, Move
+from ipcbus.protocol.pieces import DIGEST, check_meta
+
+KINDS = SENDABLE_KINDS | {BOUNCE}
+
+
+def read_move(raw: Any) -> Move:
+    """A message that is handed over. Raises `RemoteProtocolError`."""
+    need(type(raw) is list and len(raw) == 17, "a move is not an array of 17")
+    move: Move = tuple.__new__(Move, raw)
+    need(
+        _is_id(move.id)
+        and text(move.sender, limits.MAX_REF)
+        and text(move.to, limits.MAX_TO)
+        and type(move.kind) is str
+        and move.kind in KINDS
+        and uint(move.priority, limits.PRIORITIES - 1)
+        and uint(move.flags, 127)
+        and text(move.rule, limits.MAX_NAME + 8),
+        "a move has a wrong id, from, to, kind, priority, flags or rule",
+    )
+    if move.ttl_ms is not None:
+        need(uint(move.ttl_ms, limits.MAX_TTL_MS), "a move has a wrong ttl_ms")
+    need(
+        (move.thread is None or _is_id(move.thread))
+        and (move.reply_to is None or _is_id(move.reply_to)),
+        "a move has a wrong thread or reply_to",
+    )
+    need(
+        (move.hops is None or is_hops(move.hops))
+        and type(move.digest) is bytes
+        and len(move.digest) == DIGEST
+        and uint(move.replies, limits.MAX_REPLIES)
+        and uint(move.replies_ms, limits.MAX_TTL_MS)
+        and uint(move.max_hops, limits.MAX_HOPS),
+        "a move has wrong hops, digest, replies or max_hops",
+    )
+    if move.attachments is not None:
+        need(is_attachments(move.attachments), "wrong attachments")
+    if move.meta is not None:
+        check_meta(move.meta)
+    return move
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is str and is_ref(value)
+
+
+def read_groups(raw: Any) -> list[list[Any]]:
+    """What became of messages. Raises `RemoteProtocolError`."""
+    need(is_rows(raw, 6) and len(raw) <= limits.MAX_BATCH, "RETURN has no groups of 6")
+    left = limits.MAX_CREDIT
+    for outcome, rule, status, reason, delay_ms, runs in raw:
+        need(
+            type(outcome) is str
+            and outcome in OUTCOMES
+            and text(rule, limits.MAX_NAME + 8)
+            and text(status, 16)
+            and text(reason, limits.MAX_TEXT)
+            and uint(delay_ms, limits.MAX_TTL_MS)
+            and is_runs(runs),
+            "a group of RETURN has a wrong field",
+        )
+        left -= sum(runs[1::3])
+        need(left >= 0, "RETURN names too many deliveries")
+    groups: list[list[Any]] = raw
+    return groups
