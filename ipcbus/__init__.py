@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 from ipcbus.version import __version__
 
 if TYPE_CHECKING:
+    import ipcbus.client.links as links
+    import ipcbus.config.document as documents
     import ipcbus.errors as errors
     import ipcbus.testing as testing
+    import ipcbus.units as units
     from ipcbus.client.aio import AsyncClient, connect_async
     from ipcbus.client.connect import connect
     from ipcbus.client.invitations import invite, join_network
@@ -49,10 +52,13 @@ _WHERE = {
     "Receipt": "ipcbus.client.message",
     "connect": "ipcbus.client.connect",
     "connect_async": "ipcbus.client.aio",
+    "documents": "ipcbus.config.document",
     "errors": "ipcbus.errors",
     "invite": "ipcbus.client.invitations",
     "join_network": "ipcbus.client.invitations",
+    "links": "ipcbus.client.links",
     "testing": "ipcbus.testing",
+    "units": "ipcbus.units",
 }
 
 __all__ = [
@@ -69,10 +75,13 @@ __all__ = [
     "__version__",
     "connect",
     "connect_async",
+    "documents",
     "errors",
     "invite",
     "join_network",
+    "links",
     "testing",
+    "units",
 ]
 
 
@@ -81,7 +90,7 @@ def __getattr__(name: str) -> Any:
     if where is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(where)
-    found = module if where == f"{__name__}.{name}" else getattr(module, name)
+    found = getattr(module, name, module)  # a module goes by the name it has here
     globals()[name] = found
     return found
 

@@ -18,10 +18,13 @@ FACE = [
     "__version__",
     "connect",
     "connect_async",
+    "documents",
     "errors",
     "invite",
     "join_network",
+    "links",
     "testing",
+    "units",
 ]
 
 

@@ -86,7 +86,7 @@ def open_engine(
         return greeted(engine, deadline, timeout)
 
     if not name:
-        return opened(_operator_key(route)), None
+        return opened(operator_key(route)), None
     path = where.key_path(name)
     if path.exists():
         pair = keys.load(path)
@@ -97,7 +97,7 @@ def open_engine(
             if not where.operator_key.exists():
                 raise
     else:
-        _operator_key(route)  # who does not own the network leaves no key behind
+        operator_key(route)  # who does not own the network leaves no key behind
         pair = keys.create(path)
     _register(route, name, pair, deadline, timeout)
     return _as_new(opened, pair, deadline), name
@@ -127,7 +127,7 @@ def _agent_name(agent: str | None) -> str:
     return name
 
 
-def _operator_key(route: Route) -> KeyPair:
+def operator_key(route: Route) -> KeyPair:
     """The key of the network's owner, whose files these are. Raises `NotPermitted`."""
     network = route.network
     if not route.is_local:
@@ -150,10 +150,17 @@ def _register(
     route: Route, name: str, pair: KeyPair, deadline: float, timeout: float
 ) -> None:
     """As the network's owner, give `name` to a key. Raises `NameTaken`."""
-    operator = Engine(route, _operator_key(route), Message)
+    order(route, "register", [name, pair.public], deadline, timeout)
+
+
+def order(
+    route: Route, call: str, args: list[str], deadline: float, timeout: float
+) -> None:
+    """One call as the network's owner."""
+    operator = Engine(route, operator_key(route), Message)
     greeted(operator, deadline, timeout)
     try:
-        asked = Asked("register", [name, pair.public])
+        asked = Asked(call, args)
         operator.post(operator.tracker.calling.call, asked)
         operator.result(asked, deadline - time.monotonic(), timeout)
     finally:

@@ -7,32 +7,24 @@ clients are made of this.
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
 
 from ipcbus.client.compose import compose
 from ipcbus.client.ids import Ids
-from ipcbus.client.loop import Loop
 from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
-from ipcbus.errors import IpcbusError, LocalProtocolError, NoBroker, TimedOut
+from ipcbus.client.tracker import Tracker
+from ipcbus.client.worker import Worker
+from ipcbus.errors import IpcbusError, NoBroker, TimedOut
 from ipcbus.protocol.limits import SEND_WINDOW, SEND_WINDOW_BYTES
 from ipcbus.transport.keys import KeyPair
 
-EXIT_S = 1.0
-"""For the goodbyes of all clients when the process ends."""
 
-_live: WeakSet[Engine] = WeakSet()
-
-
-class Engine(Loop):
+class Engine(Worker[Tracker]):
     """Attributes:
     last_sending, last_settlement: when these are done, so are all before them.
     """
@@ -46,39 +38,15 @@ class Engine(Loop):
         program: str = "",
         prefetch: int = 256,
     ) -> None:
-        super().__init__(route, keys, self._make, program, prefetch)
+        super().__init__(route, keys, Tracker(self._make, program, prefetch))
+        self.tracker.calling.network = self.network
         self.last_sending: Sending | None = None
         self.last_settlement: Settlement | None = None
         self._message_type = message_type
         self._ids = Ids()
-        self._pid = os.getpid()
         self._submitting = threading.Lock()
         self._taken = 0
         self._taken_bytes = 0
-        self._closed = False
-
-    def start(self) -> None:
-        if not _live:
-            atexit.unregister(close_all)
-            atexit.register(close_all)
-        _live.add(self)
-        name = f"ipcbus-{self.network}"
-        threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    def check(self) -> None:
-        """Raise if nothing can be asked of it any more."""
-        if os.getpid() != self._pid:
-            raise LocalProtocolError(
-                reason="a client does not survive a fork; connect in the child"
-            )
-        if self.failed is not None:
-            raise self.failed.with_traceback(None)
-
-    def post(self, command: Callable[..., object], *args: Any) -> None:
-        """Have `command(*args)` called by the socket's thread."""
-        self.check()
-        self._commands.append((command, args))
-        self._wake()
 
     def submit(self, outgoing: Outgoing) -> Sending:
         """Raises what `compose` raises. The caller has seen to `has_room`."""
@@ -95,14 +63,6 @@ class Engine(Loop):
 
     def fresh_id(self) -> str:
         return self._ids()
-
-    def is_running(self) -> bool:
-        """Whether its thread lives: not in a forked child."""
-        return not self.ended.done() and os.getpid() == self._pid
-
-    def is_closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
 
     def has_news(self) -> bool:
         """Whether a reader has something to look at."""
@@ -176,23 +136,5 @@ class Engine(Loop):
             return NoBroker(network=self.network, reason=str(problem), **facts)
         return TimedOut(what=what, seconds=timeout or 0.0, **facts)
 
-    def close(self, timeout: float, *, keep_leases: bool) -> None:
-        """Ask it to end: say what waits to be said, then BYE; at most `timeout`."""
-        self._closed = True
-        if self.is_running():
-            by = time.monotonic() + timeout
-            self._commands.append((self._begin_close, (by, keep_leases)))
-            self._wake()
-
     def _make(self, *fields: Any) -> BaseMessage:
         return self._message_type(self, *fields)
-
-
-def close_all() -> None:
-    """Let the clients of a process that ends say goodbye, all in one short time."""
-    engines = [engine for engine in _live if engine.is_running()]
-    end = time.monotonic() + EXIT_S
-    for engine in engines:
-        engine.close(EXIT_S, keep_leases=False)
-    for engine in engines:
-        engine.ended.wait(max(0.0, end + 0.2 - time.monotonic()))

@@ -59,12 +59,13 @@ class Invitation(NamedTuple):
 def invite(
     client: Client, name: str, ttl: float = 3600.0, *, endpoint: str | None = None
 ) -> str:
-    """The line that lets somebody join as `name` within `ttl` seconds.
+    """The line that lets somebody join as `name` within `ttl` seconds; as `@prod`, a
+    bridge to network `prod`.
 
     `client` is an operator's. `endpoint` is where the broker is reached from outside,
     when that is not where it listens. Raises `NotPermitted`, `NameTaken`.
     """
-    check_name(name)
+    check_name(name.removeprefix("@"))
     target = Route(find(client.network), start=False).find(0)
     if target.server_key is None:
         raise UsageError(reason="a plain network has no keys, so nothing to invite to")
@@ -99,7 +100,7 @@ def read(line: str) -> Invitation:
         raise wrong
     invitation = Invitation(*fields)
     check_name(invitation.network)
-    check_name(invitation.name)
+    check_name(invitation.name.removeprefix("@"))
     return invitation
 
 

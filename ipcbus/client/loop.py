@@ -18,14 +18,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import zmq
 
-from ipcbus.client.intake import Make
+from ipcbus.client.conversation import Conversation
 from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
-from ipcbus.client.tracker import Tracker
 from ipcbus.errors import (
     CannotServe,
     Disconnected,
@@ -59,8 +58,14 @@ FINAL = (Refused, ProtocolError, UsageError)
 """What a broker may say after which asking again is of no use."""
 
 
-class Loop:
+T = TypeVar("T", bound=Conversation)
+
+
+class Loop(Generic[T]):
     """What runs in the thread; `Engine` is what other threads see of it.
+
+    Args:
+        patient: tries for ever, also when nobody has ever answered.
 
     Attributes:
         ready: done at the first WELCOME, or when there will be none.
@@ -70,17 +75,20 @@ class Loop:
         clock_ms: the broker's clock minus ours.
     """
 
+    greeting_s = GREETING_S
+    longest_delay_s = LONGEST_DELAY_S
+
     def __init__(
-        self, route: Route, keys: KeyPair, make: Make, program: str, prefetch: int
+        self, route: Route, keys: KeyPair, tracker: T, *, patient: bool = False
     ) -> None:
         self.network = route.network.name
-        self.tracker = Tracker(make, program, prefetch)
-        self.tracker.calling.network = self.network
+        self.tracker = tracker
         self.ready: Pending[None] = Pending()
         self.ended: Pending[None] = Pending()
         self.failed: IpcbusError | None = None
         self.problem: IpcbusError | None = None
         self.clock_ms = 0.0
+        self._patient = patient
         self._route = route
         self._keys = keys
         self._commands: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -146,7 +154,7 @@ class Loop:
             target = self._route.find(self._failures, needed=needed)
             dealer = Dealer(target, self._keys, self._wake_read)
         except (NoBroker, CannotServe) as problem:
-            if not self.ready.done():
+            if not (self.ready.done() or self._patient):
                 raise
             self._pause(problem)
             return
@@ -160,8 +168,11 @@ class Loop:
         finally:
             dealer.close(linger)
         if self.problem is not None:
-            self.tracker.lost()
+            self._lost(self.problem)
             self._pause(self.problem)
+
+    def _lost(self, problem: IpcbusError) -> None:
+        self.tracker.lost()
 
     def _goes_on(self) -> bool:
         """Not closed; or closed, with something left to say and time to say it."""
@@ -175,14 +186,15 @@ class Loop:
         """Raise `problem` if no other connection would do better."""
         refused = isinstance(problem, NotPermitted) and not dealer.ready
         self._refusals = self._refusals + 1 if refused else 0
-        if refused and self.ready.done() and self._refusals < REFUSALS:
+        known = self.ready.done() or self._patient
+        if refused and known and self._refusals < REFUSALS:
             return
         if isinstance(problem, FINAL):
             raise problem
 
     def _pause(self, problem: IpcbusError) -> None:
         self.problem = problem
-        most = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**self._failures)
+        most = min(self.longest_delay_s, FIRST_DELAY_S * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         end = time.monotonic() + random.uniform(0, most)  # noqa: S311 - not a secret
         poller = zmq.Poller()
@@ -200,9 +212,9 @@ class Loop:
 
     def _serve(self, dealer: Dealer) -> None:
         """Until BYE is said, or the connection is over: then it raises."""
-        tracker, outbox = self.tracker, self.tracker.outbox
+        tracker = self.tracker
         opened = False
-        greet_by = time.monotonic() + GREETING_S
+        greet_by = time.monotonic() + self.greeting_s
         while True:
             now = time.monotonic()
             more = self._hear(dealer, now)
@@ -212,7 +224,7 @@ class Loop:
                 tracker.opened(now)
             # Looked at before the commands: an await that came before its send is
             # then sure to be said before it.
-            waiting = len(outbox.waiting)
+            waiting = tracker.sends_waiting()
             self._obey()
             tracker.tick(now)
             for frames in tracker.say(waiting):

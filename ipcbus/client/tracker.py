@@ -1,14 +1,5 @@
 """One client's side of the conversation with a broker. Pure: no clock, no socket.
 
-    opened(now)            a connection is there: HELLO
-    heard(head, body, now) a message of the broker
-    tick(now)              time has passed; `wake_at` says when to call it next
-    say()                  the frames to send now, in order
-    lost()                 the connection is gone; a later `opened` takes up the thread
-    fail(error)            there will be no other: all who wait are told
-
-`heard` and `tick` raise when this connection is over, with the reason.
-
 What is unanswered outlives connections. On a new one, all of it is said again, in an
 order that gives the broker each thing before what may depend on it: what became of
 deliveries and which ones are still held; calls, and replies waited for; credit; sends.
@@ -22,27 +13,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ipcbus.client.calling import Awaited, Calling
+from ipcbus.client.conversation import Conversation
 from ipcbus.client.intake import Intake, Make
 from ipcbus.client.message import Action, BaseMessage
 from ipcbus.client.outbox import Outbox
 from ipcbus.client.settling import Settling
 from ipcbus.errors import (
-    Disconnected,
     IpcbusError,
-    RemoteProtocolError,
-    VersionMismatch,
     from_wire,
 )
 from ipcbus.protocol.codec import Frames, decode_broker, encode
-from ipcbus.protocol.limits import MAJOR, MINOR, PING_S, PINGS_MISSED
 from ipcbus.protocol.messages import (
     Accepted,
     Answer,
     Bye,
     Closed,
     Deliver,
-    Hello,
-    Ping,
     Pong,
     RefusedCall,
     Settled,
@@ -52,51 +38,29 @@ from ipcbus.protocol.messages import (
 UNSETTLED = "its receiver ended without an answer"
 
 
-class Tracker:
-    """Attributes:
-    greeted: the broker has welcomed this connection.
-    welcome: its last WELCOME; None before the first.
-    left: BYE was said.
-    """
+class Tracker(Conversation):
+    """An agent's side of it."""
 
     def __init__(self, make: Make, program: str = "", prefetch: int = 256) -> None:
+        super().__init__(program)
         self.outbox = Outbox()
         self.calling = Calling()
         self.settling = Settling(self._let_go)
         self.intake = Intake(make, self.settling, self.calling, prefetch)
-        self.greeted = False
-        self.left = False
-        self.welcome: Welcome | None = None
-        self._program = program
-        self._ref = 0
-        self._pings = 0
-        self._silent = 0
-        self._heard = False
-        self._said = False
-        self._ping_at = float("inf")
-        self._first: list[Frames] = []
         self._resuming = False
         self._bye: Bye | None = None
 
     # --- a connection begins and ends --------------------------------------
 
-    def opened(self, now: float) -> None:
-        epoch = self.welcome.epoch if self.welcome else 0
-        self._first = [encode(Hello(MAJOR, MINOR, epoch, self._program))]
-        self._heard, self._silent = False, 0
-        self._ping_at = now + PING_S
-
     def lost(self) -> None:
-        self.greeted = False
-        self._first = []
-        self._ping_at = float("inf")
+        super().lost()
         self.outbox.lost()
         self.calling.lost()
         self.intake.lost()
         self.settling.lost()
 
     def fail(self, error: IpcbusError) -> None:
-        self.greeted = False
+        super().fail(error)
         self.outbox.fail(error)
         self.calling.fail(error)
         self.intake.fail(error)
@@ -125,22 +89,10 @@ class Tracker:
         _HEAR[type(message)](self, message, now)
 
     def _welcomed(self, welcome: Welcome, now: float) -> None:
-        if welcome.major != MAJOR:
-            raise VersionMismatch(
-                theirs=f"{welcome.major}.{welcome.minor}", ours=f"{MAJOR}.{MINOR}"
-            )
+        super()._welcomed(welcome, now)
         self.calling.network = welcome.network
-        self.welcome = welcome
-        self.greeted = self._resuming = True
+        self._resuming = True
         self.intake.hold_on(now)
-
-    def _closed(self, closed: Closed, now: float) -> None:
-        raise from_wire(closed.code, closed.facts)
-
-    def _pong(self, pong: Pong, now: float) -> None:
-        if self.welcome is not None and pong.epoch != self.welcome.epoch:
-            # Cannot be: a new broker has new sockets, and this one would be dead.
-            raise RemoteProtocolError(reason="the epoch changed within a connection")
 
     def _accepted(self, accepted: Accepted, now: float) -> None:
         self.outbox.accepted(accepted)
@@ -166,16 +118,6 @@ class Tracker:
             raise error  # of a CREDIT: nothing could be received on this connection
 
     # --- this side speaks --------------------------------------------------
-
-    def say(self, most_sends: int | None = None) -> Iterator[Frames]:
-        """Everything that can be said now. `most_sends` of those that wait are
-        looked at: the ones that were there when the caller last looked elsewhere."""
-        first, self._first = self._first, []
-        yield from first
-        if self.greeted:
-            for frames in self._speak(most_sends):
-                self._said = True
-                yield frames
 
     def _speak(self, most_sends: int | None) -> Iterator[Frames]:
         # What is settled is not held any more, and credit counts what is held.
@@ -210,13 +152,12 @@ class Tracker:
             left -= len(send.drafts)
             yield encode(send)
 
+    def sends_waiting(self) -> int:
+        return len(self.outbox.waiting)
+
     def can_say(self) -> bool:
         """Whether `say` would find something new, put there by another thread."""
         return self.greeted and (bool(self.settling.waiting) or self.outbox.is_open())
-
-    def _next_ref(self) -> int:
-        self._ref += 1
-        return self._ref
 
     def _let_go(self, message: BaseMessage) -> None:
         self.intake.let_go(message)
@@ -254,25 +195,11 @@ class Tracker:
     # --- time --------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Raises `Disconnected` when the broker has been silent for too long."""
         self.intake.tick(now)
-        if now < self._ping_at:
-            return
-        self._ping_at = now + PING_S
-        # Counted in intervals that this process lived through, not by the clock: one
-        # that was stopped for an hour finds the answers of its broker waiting.
-        self._silent = 0 if self._heard else self._silent + 1
-        if self._silent >= PINGS_MISSED:
-            network = self.welcome.network if self.welcome else "the network"
-            reason = f"it was silent for {PING_S * PINGS_MISSED:g} s"
-            raise Disconnected(network=network, reason=reason)
-        if self.greeted and not (self._heard and self._said):
-            self._pings += 1
-            self._first.append(encode(Ping(self._pings)))
-        self._heard = self._said = False
+        super().tick(now)
 
     def wake_at(self) -> float:
-        return min(self._ping_at, self.intake.wake_at())
+        return min(super().wake_at(), self.intake.wake_at())
 
     def check_invariants(self) -> None:
         self.outbox.check_invariants()
