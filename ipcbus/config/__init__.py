@@ -7,10 +7,13 @@
           history: 7d
           store_bytes: 512MiB
       scratch:            # all defaults: any free port, this machine alone
+    bridges:
+      dev-scratch:
+        between: [dev, scratch]
 
 An error names the file, the path in it (networks.dev.port) with its line, what is
-wrong, and what is allowed. `bridges` and `agents` are names kept for what a later
-version will read there.
+wrong, and what is allowed. `agents` is a name kept for what a later version will read
+there.
 
 `ipcbus config schema` prints `schema()`, which editors use to complete and check.
 """
@@ -24,22 +27,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ipcbus.broker.settings import Settings
+from ipcbus.config import bridges
+from ipcbus.config.bridges import BridgeConfig
 from ipcbus.config.kinds import FLAG, HOST, PORT, Kind
-from ipcbus.config.settings import (
-    FIELDS,
-    KINDS,
-    checked,
-    overrides,
-    settings_from,
-    unknown,
-)
-from ipcbus.errors import ConfigError, InvalidAddress
-from ipcbus.protocol.address import check_name, fold
+from ipcbus.config.reading import NAME, Place, an_object, mapping, named, values
+from ipcbus.config.settings import FIELDS, KINDS, checked, overrides, settings_from
+from ipcbus.protocol.address import fold
 
 if TYPE_CHECKING:
     from ipcbus.config.document import Item
 
 __all__ = [
+    "BridgeConfig",
     "Config",
     "NetworkConfig",
     "dump",
@@ -50,7 +49,9 @@ __all__ = [
     "to_dict",
 ]
 
-RESERVED: Final = ("bridges", "agents")
+RESERVED: Final = ("agents",)
+_SECTIONS: Final = ("networks", "bridges")
+_SOME: Final = {"type": "object", "minProperties": 1}
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -72,9 +73,10 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a file says: the networks by their names as written."""
+    """What a file says: networks and bridges, by their names as written."""
 
     networks: Mapping[str, NetworkConfig]
+    bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
 
 
 _KEYS: Final[Mapping[str, Kind]] = {"host": HOST, "port": PORT, "plain": FLAG}
@@ -86,13 +88,16 @@ def load(path: str | os.PathLike[str]) -> Config:
     # a takeover shall not wait for a YAML parser to be imported.
     from ipcbus.config import document
 
-    return _config(_Place(str(path), "", 1), document.read(Path(path)))
+    return _config(Place(str(path), "", 1), document.read(Path(path)))
 
 
 def to_dict(config: Config) -> dict[str, Any]:
     """The whole configuration, defaults included, as the file would write it."""
     return {
-        "networks": {name: _described(net) for name, net in config.networks.items()}
+        "networks": {name: _described(net) for name, net in config.networks.items()},
+        "bridges": {
+            name: bridges.described(bridge) for name, bridge in config.bridges.items()
+        },
     }
 
 
@@ -112,56 +117,45 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ipcbus configuration",
-        **_object(
+        **an_object(
             {
                 "networks": {
-                    "type": "object",
-                    "minProperties": 1,
-                    "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"},
-                    "additionalProperties": _object(
-                        {**network, "settings": _object(settings, null=True)}, null=True
+                    "type": ["object", "null"],
+                    "propertyNames": NAME,
+                    "additionalProperties": an_object(
+                        {**network, "settings": an_object(settings, null=True)},
+                        null=True,
                     ),
                 },
+                "bridges": bridges.schema(),
                 **dict.fromkeys(RESERVED, empty),
             }
         ),
-        "required": ["networks"],
+        "anyOf": [{"required": [key], "properties": {key: _SOME}} for key in _SECTIONS],
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in which file: what an error begins with."""
-
-    file: str
-    path: str
-    line: int
-
-    def of(self, key: str, item: Item) -> _Place:
-        path = f"{self.path}.{key}" if self.path else key
-        return _Place(self.file, path, item.line)
-
-    def wrong(self, reason: str) -> ConfigError:
-        where = f"{self.path} (line {self.line})" if self.path else f"line {self.line}"
-        return ConfigError(file=self.file, path=where, reason=reason, line=self.line)
-
-
-def _config(place: _Place, item: Item) -> Config:
-    top = _mapping(place, item, ("networks", *RESERVED))
+def _config(place: Place, item: Item) -> Config:
+    top = mapping(place, item, (*_SECTIONS, *RESERVED))
     for key in RESERVED:
         if key in top and top[key].value:
             raise place.of(key, top[key]).wrong(
                 "is not read by this version; leave it out or empty"
             )
-    if "networks" not in top or not top["networks"].value:
-        raise place.wrong("networks is missing: name at least one")
-    at = place.of("networks", top["networks"])
-    return Config(_networks(at, top["networks"]))
+    if not any(key in top and top[key].value for key in _SECTIONS):
+        raise place.wrong("networks is missing: name at least one, or a bridge")
+    networks: Mapping[str, NetworkConfig] = {}
+    if "networks" in top:
+        networks = _networks(place.of("networks", top["networks"]), top["networks"])
+    if "bridges" not in top:
+        return Config(networks)
+    at = place.of("bridges", top["bridges"])
+    return Config(networks, bridges.read(at, top["bridges"], networks))
 
 
-def _networks(place: _Place, item: Item) -> Mapping[str, NetworkConfig]:
+def _networks(place: Place, item: Item) -> Mapping[str, NetworkConfig]:
     found: dict[str, NetworkConfig] = {}
-    for name, child in _mapping(place, item, None).items():
+    for name, child in mapping(place, item, None).items():
         at = place.of(name, child)
         network = _network(at, name, child)
         for other in found.values():
@@ -173,17 +167,14 @@ def _networks(place: _Place, item: Item) -> Mapping[str, NetworkConfig]:
     return found
 
 
-def _network(place: _Place, name: str, item: Item) -> NetworkConfig:
-    try:
-        check_name(name)
-    except InvalidAddress as error:
-        raise place.wrong(error.reason) from error
-    keys = _mapping(place, item, (*_KEYS, "settings"))
-    values = _values(place, keys, _KEYS)
+def _network(place: Place, name: str, item: Item) -> NetworkConfig:
+    named(place, name)
+    keys = mapping(place, item, (*_KEYS, "settings"))
+    found = values(place, keys, _KEYS)
     settings = Settings()
     if "settings" in keys:
         settings = _settings(place.of("settings", keys["settings"]), keys["settings"])
-    network = NetworkConfig(name, settings=settings, **values)
+    network = NetworkConfig(name, settings=settings, **found)
     if network.plain and not network.host.startswith("127."):
         raise place.of("plain", keys["plain"]).wrong(
             f"would open this network to all who reach {network.host}; "
@@ -192,57 +183,18 @@ def _network(place: _Place, name: str, item: Item) -> NetworkConfig:
     return network
 
 
-def _settings(place: _Place, item: Item) -> Settings:
-    values = _values(place, _mapping(place, item, tuple(KINDS)), KINDS)
+def _settings(place: Place, item: Item) -> Settings:
+    found = values(place, mapping(place, item, tuple(KINDS)), KINDS)
     try:
-        return checked(Settings(**{FIELDS[key]: v for key, v in values.items()}))
+        return checked(Settings(**{FIELDS[key]: v for key, v in found.items()}))
     except ValueError as error:
         raise place.wrong(str(error)) from error
 
 
-def _mapping(
-    place: _Place, item: Item, known: tuple[str, ...] | None
-) -> Mapping[str, Item]:
-    """The keys of `item`, all of them known; nothing written is no keys."""
-    if item.value is None:
-        return {}
-    if not isinstance(item.value, Mapping):
-        raise place.wrong("must hold keys with values, one a line")
-    for key, child in item.value.items():
-        if known is not None and key not in known:
-            raise place.of(key, child).wrong(unknown(key, known, "key"))
-    return item.value
-
-
-def _values(
-    place: _Place, items: Mapping[str, Item], kinds: Mapping[str, Kind]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, item in items.items():
-        if key not in kinds:
-            continue
-        at = place.of(key, item)
-        if not isinstance(item.value, str):
-            raise at.wrong(f"it must be {kinds[key].allowed()}")
-        try:
-            found[key] = kinds[key].parse(item.value, item.quoted)
-        except ValueError as error:
-            raise at.wrong(str(error)) from error
-    return found
-
-
 def _described(network: NetworkConfig) -> dict[str, Any]:
-    values = {key: kind.show(getattr(network, key)) for key, kind in _KEYS.items()}
+    keys = {key: kind.show(getattr(network, key)) for key, kind in _KEYS.items()}
     settings = {
         key: kind.show(getattr(network.settings, FIELDS[key]))
         for key, kind in KINDS.items()
     }
-    return {**values, "settings": settings}
-
-
-def _object(properties: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
-    return {
-        "type": ["object", "null"] if null else "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }
+    return {**keys, "settings": settings}

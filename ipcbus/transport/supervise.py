@@ -1,13 +1,15 @@
 """Serve all networks of a configuration and keep them served, as compose does.
 
 One child process for each network (a ZAP handler, a lock and a store belong to one
-process, R18). What is done when one ends is the table in `restarts`.
+process, R18), and one for each bridge. What is done when one ends is the table in
+`restarts`.
 
-A network that is given up does not stop the others. SIGTERM, SIGINT or SIGHUP ends
-all of them. Should the supervisor itself be killed, the kernel sends its children
-SIGTERM (PR_SET_PDEATHSIG): they end cleanly, and whoever starts next finds the
-locks free. The code that asks for this runs between fork and exec, which is safe in
-a process without threads and without a ZeroMQ context; this one has neither.
+A network or bridge that is given up does not stop the others. SIGTERM, SIGINT or
+SIGHUP ends all of them, the bridges first: one that lost its broker would start
+another. Should the supervisor itself be killed, the kernel sends its children SIGTERM
+(PR_SET_PDEATHSIG): they end cleanly, and whoever starts next finds the locks free. The
+code that asks for this runs between fork and exec, which is safe in a process without
+threads and without a ZeroMQ context; this one has neither.
 """
 
 from __future__ import annotations
@@ -20,27 +22,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from ipcbus.config import Config, NetworkConfig, overrides
-from ipcbus.errors import IpcbusError, PortInUse, UsageError
-from ipcbus.networks import BrokerInfo, Network, Saved, create
-from ipcbus.transport import launch
-from ipcbus.transport.restarts import STEADY_S, Then, delay, then
-
-Ready = Callable[[BrokerInfo], None]
-"""Told of each broker that can be connected to."""
-
-Note = Callable[[str, str], None]
-"""Told (network, sentence) of all else that a person may want to see."""
+from ipcbus.errors import IpcbusError, UsageError
+from ipcbus.networks import Network, Saved, create
+from ipcbus.protocol.address import fold
+from ipcbus.transport import bridging, launch
+from ipcbus.transport.bridging import BridgeWard
+from ipcbus.transport.restarts import STEADY_S, Then, delay
+from ipcbus.transport.wards import BrokerWard, Note, Ready, Ward
 
 LOCK_S: Final = 1.0
 """Seconds between two looks at a lock that another broker holds."""
 
 GRACE_S: Final = 10.0
-"""Seconds that children have to end before they are killed."""
+"""Seconds that brokers have to end before they are killed; bridges have half of it."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -52,18 +51,29 @@ def run(
     note: Note | None = None,
     *,
     command: launch.Command = launch.command,
+    bridge_command: bridging.Command = bridging.command,
     grace_s: float = GRACE_S,
 ) -> int:
-    """Serve `config` until a signal (returns 0) or until no network is left to serve
+    """Serve `config` until a signal (returns 0) or until nothing is left to serve
     (returns 0 if all were told to end, else the exit code of the first given up).
+
+    A bridge counts as something to serve unless all networks of `config` that it joins
+    are over.
 
     Call it from the main thread. Raises, before anything is started, what keeps a
     network from being made: `UnsafeFolder`, `NetworkFileSystem`, `UsageError`.
     """
-    wards = [_Ward(*set_up(each)) for each in config.networks.values()]
+    note = note or _to_stderr
+    brokers = [
+        BrokerWard(*set_up(each), command, ready) for each in config.networks.values()
+    ]
+    bridges = [
+        BridgeWard(each, _joined(each.pair, brokers), bridge_command, note)
+        for each in config.bridges.values()
+    ]
     with _signals() as stopping, selectors.DefaultSelector() as selector:
         selector.register(stopping, selectors.EVENT_READ)
-        supervisor = _Supervisor(wards, selector, command, ready, note or _to_stderr)
+        supervisor = _Supervisor(brokers, bridges, selector, note)
         try:
             while supervisor.turn():
                 pass
@@ -71,7 +81,7 @@ def run(
             supervisor.stop(grace_s)
     if supervisor.told_to_stop:
         return 0
-    return next((ward.code for ward in wards if ward.code), 0)
+    return next((ward.code for ward in [*brokers, *bridges] if ward.code), 0)
 
 
 def set_up(wanted: NetworkConfig) -> tuple[Network, Saved]:
@@ -86,61 +96,39 @@ def set_up(wanted: NetworkConfig) -> tuple[Network, Saved]:
     return network, saved
 
 
-class _Ward:
-    """A network in the supervisor's care.
-
-    Exactly one of: `process` is set (a child runs), `due` is set (one will be started
-    then), neither (it is over, and `code` is the exit code that it left, 0 for none).
-    """
-
-    def __init__(self, network: Network, wanted: Saved) -> None:
-        self.network = network
-        self.wanted = wanted
-        self.process: subprocess.Popen[bytes] | None = None
-        self.due: float | None = 0.0
-        self.waits_for_lock = False
-        self.failures = 0
-        self.ready_at: float | None = None
-        self.line = b""
-        self.error: IpcbusError | None = None
-        self.code = 0
+def _joined(pair: frozenset[str], brokers: list[BrokerWard]) -> list[BrokerWard]:
+    return [ward for ward in brokers if fold(ward.name) in pair]
 
 
 class _Event(NamedTuple):
     """What a selector's key stands for: a ward's child ended, or said something."""
 
-    ward: _Ward
+    ward: Ward
     ended: bool
 
 
 class _Supervisor:
     def __init__(
         self,
-        wards: list[_Ward],
+        brokers: list[BrokerWard],
+        bridges: list[BridgeWard],
         selector: selectors.BaseSelector,
-        command: launch.Command,
-        ready: Ready,
         note: Note,
     ) -> None:
-        self._wards = wards
+        self._brokers = brokers
+        self._bridges = bridges
+        self._wards: list[Ward] = [*brokers, *bridges]
         self._selector = selector
-        self._command = command
-        self._ready = ready
         self._note = note
         self._before_exec = _die_with_parent()
         self.told_to_stop = False
 
     def turn(self) -> bool:
         """Start what is due, wait, see what happened; False when it is time to end."""
-        now = time.monotonic()
-        for ward in self._wards:
-            if ward.due is not None and ward.due <= now:
-                self._start(ward)
-        dues = [ward.due for ward in self._wards if ward.due is not None]
-        if not dues and not any(ward.process for ward in self._wards):
+        self._start_what_is_due()
+        if not self._has_more_to_do():
             return False
-        wait_s = max(0.0, min(dues) - time.monotonic()) if dues else None
-        for key, _ in self._selector.select(wait_s):
+        for key, _ in self._selector.select(self._wait_s()):
             if not isinstance(key.data, _Event):
                 self.told_to_stop = True
                 return False
@@ -152,79 +140,82 @@ class _Supervisor:
 
     def stop(self, grace_s: float) -> None:
         """End all children, and be sure of it."""
-        running = [ward.process for ward in self._wards if ward.process]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + grace_s
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(self._bridges, grace_s / 2)
+        _end(self._brokers, grace_s)
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, _Event) and key.data.ended:
                 os.close(key.fd)
-        for process in running:
-            assert process.stdout is not None
-            process.stdout.close()
+        for ward in self._wards:
+            if ward.process is not None:
+                _stdout(ward).close()
 
-    def _start(self, ward: _Ward) -> None:
-        if ward.waits_for_lock and ward.network.is_served():
+    def _has_more_to_do(self) -> bool:
+        return not all(ward.is_over for ward in self._brokers) or any(
+            ward.is_needed for ward in self._bridges
+        )
+
+    def _wait_s(self) -> float | None:
+        """Seconds until one is due; what is held comes with what others say or do."""
+        dues = [
+            ward.due
+            for ward in self._wards
+            if ward.due is not None and not ward.is_held()
+        ]
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _start_what_is_due(self) -> None:
+        now = time.monotonic()
+        for ward in self._wards:
+            if ward.due is None:
+                continue
+            if lost := ward.lost():
+                ward.due = None
+                self._note(ward.name, lost)
+            elif ward.due <= now and not ward.is_held():
+                self._start(ward)
+
+    def _start(self, ward: Ward) -> None:
+        if ward.waits and ward.is_taken():
             ward.due = time.monotonic() + LOCK_S
             return
-        ward.due, ward.waits_for_lock = None, False
-        ward.ready_at, ward.line, ward.error = None, b"", None
+        ward.begin()
         try:
-            ward.process = launch.spawn(
-                ward.network,
-                command=self._command,
-                # Of its own session: Ctrl-C is for the supervisor, which passes it on.
-                detached=True,
-                before_exec=self._before_exec,
-            )
+            ward.process = ward.spawn(self._before_exec)
         except IpcbusError as error:
             ward.error = error
             self._decide(ward, error.exit_code, time.monotonic())
             return
-        assert ward.process.stdout is not None
-        os.set_blocking(ward.process.stdout.fileno(), False)
+        stdout = _stdout(ward)
+        os.set_blocking(stdout.fileno(), False)
         read = selectors.EVENT_READ
-        self._selector.register(ward.process.stdout, read, _Event(ward, ended=False))
+        self._selector.register(stdout, read, _Event(ward, ended=False))
         ended = os.pidfd_open(ward.process.pid)
         self._selector.register(ended, read, _Event(ward, ended=True))
 
-    def _hear(self, ward: _Ward) -> None:
-        """Take in what the child says; once it is a line, or the end, act on it."""
-        assert ward.process is not None
-        assert ward.process.stdout is not None
+    def _hear(self, ward: Ward) -> bool:
+        """Take in what the child says; whether there was something, and may be more."""
+        stdout = _stdout(ward)
         try:
-            piece = os.read(ward.process.stdout.fileno(), launch.MAX_LINE)
+            piece = os.read(stdout.fileno(), launch.MAX_LINE)
         except BlockingIOError:
-            return
-        ward.line += piece
-        if piece and not ward.line.endswith(b"\n"):
-            return
-        self._selector.unregister(ward.process.stdout)
-        ward.process.stdout.close()
-        try:
-            info = launch.said(ward.network, ward.line)
-        except IpcbusError as error:
-            ward.error = error
-        else:
-            ward.ready_at = time.monotonic()
-            self._ready(info)
+            return False
+        if ward.hear(piece, time.monotonic()):
+            return True
+        self._selector.unregister(stdout)
+        stdout.close()
+        return False
 
-    def _ended(self, ward: _Ward, fd: int) -> None:
+    def _ended(self, ward: Ward, fd: int) -> None:
         self._selector.unregister(fd)
         os.close(fd)
         assert ward.process is not None
-        assert ward.process.stdout is not None
-        if not ward.process.stdout.closed:
-            self._hear(ward)  # its last words may have come in the same instant
-        if not ward.process.stdout.closed:
-            self._selector.unregister(ward.process.stdout)
-            ward.process.stdout.close()
+        stdout = _stdout(ward)
+        while not stdout.closed and self._hear(ward):
+            pass  # its last words may have come in the same instant
+        if not stdout.closed:
+            ward.hear(b"", time.monotonic())
+            self._selector.unregister(stdout)
+            stdout.close()
         code = ward.process.wait()
         ward.process = None
         now = time.monotonic()
@@ -232,30 +223,44 @@ class _Supervisor:
             ward.failures = 0
         self._decide(ward, code, now)
 
-    def _decide(self, ward: _Ward, code: int, now: float) -> None:
+    def _decide(self, ward: Ward, code: int, now: float) -> None:
         ward.failures += 1
-        what = then(code, ward.failures)
-        why = str(ward.error) if ward.error else _ending(code, ward.network)
+        what = ward.then(code)
+        why = ward.why(code)
         if what is Then.DONE:
-            self._note(ward.network.name, "ended as it was told")
+            self._note(ward.name, "ended as it was told")
         elif what is Then.GIVE_UP:
             ward.code = code
-            self._note(ward.network.name, f"given up: {why}")
+            self._note(ward.name, f"given up: {why}")
         elif what is Then.WAIT:
             ward.failures = 0
-            ward.due, ward.waits_for_lock = now, True
-            self._note(ward.network.name, f"{why}; waiting for that one to end")
+            ward.due, ward.waits = now, True
+            self._note(ward.name, f"{why}; waiting for that one to end")
         else:
-            if code == PortInUse.exit_code and not ward.wanted.port:
-                ward.network.save(ward.wanted)  # any port will do, not just the last
+            ward.again(code)
             seconds = delay(ward.failures, random.random())  # noqa: S311  (no secret)
             ward.due = now + seconds
-            self._note(ward.network.name, f"{why}; again in {seconds:.1f} s")
+            self._note(ward.name, f"{why}; again in {seconds:.1f} s")
 
 
-def _ending(code: int, network: Network) -> str:
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"the broker ended ({how}); see {network.log}"
+def _stdout(ward: Ward) -> IO[bytes]:
+    assert ward.process is not None
+    assert ward.process.stdout is not None
+    return ward.process.stdout
+
+
+def _end(wards: Sequence[Ward], grace_s: float) -> None:
+    """SIGTERM to their children, and SIGKILL to those that do not end by it."""
+    running = [ward.process for ward in wards if ward.process]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + grace_s
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _die_with_parent() -> Callable[[], None]:
@@ -291,6 +296,6 @@ def _ignore(number: int, frame: object) -> None:
     """The wake-up descriptor says all there is to say."""
 
 
-def _to_stderr(network: str, sentence: str) -> None:
-    sys.stderr.write(f"{network}: {sentence}\n")
+def _to_stderr(name: str, sentence: str) -> None:
+    sys.stderr.write(f"{name}: {sentence}\n")
     sys.stderr.flush()

@@ -1,8 +1,9 @@
 """Supervises stand-ins: `python supervisor.py GRACE NAME=HOW,HOW... ...`
 
-Each HOW is what `standin.py` is told at one start, or "real" for the broker itself;
-the last one is for all later starts. Says one line of JSON for each broker that is
-ready and for each note.
+A NAME is that of a network, or `BRIDGE:A+B` for a bridge between two. Each HOW is what
+`standin.py` or `bridge_standin.py` is told at one start, or "real" for the broker
+itself; the last one is for all later starts. Says one line of JSON for each broker
+that is ready and for each note.
 """
 
 from __future__ import annotations
@@ -12,33 +13,55 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ipcbus.config import Config, NetworkConfig
+from ipcbus.config import BridgeConfig, Config, NetworkConfig
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch, supervise
 
-STANDIN = Path(__file__).parent / "standin.py"
+HERE = Path(__file__).parent
 
 
 def main(grace: str, *plans: str) -> int:
     hows = {name: how.split(",") for name, _, how in (p.partition("=") for p in plans)}
 
+    def next_of(key: str) -> str:
+        plan = hows[key]
+        return plan.pop(0) if len(plan) > 1 else plan[0]
+
     def command(network: Network) -> Sequence[str]:
-        plan = hows[network.name]
-        how = plan.pop(0) if len(plan) > 1 else plan[0]
+        how = next_of(network.name)
         if how == "real":
             return launch.command(network)
-        return [sys.executable, str(STANDIN), how, network.name]
+        return [sys.executable, str(HERE / "standin.py"), how, network.name]
 
-    config = Config({name: NetworkConfig(name) for name in hows})
-    return supervise.run(config, _ready, _note, command=command, grace_s=float(grace))
+    def bridge_command(bridge: BridgeConfig) -> Sequence[str]:
+        how = next_of(f"{bridge.name}:{'+'.join(bridge.between)}")
+        return [sys.executable, str(HERE / "bridge_standin.py"), how, bridge.name]
+
+    return supervise.run(
+        Config(
+            {name: NetworkConfig(name) for name in hows if ":" not in name},
+            dict(map(_bridge, (name for name in hows if ":" in name))),
+        ),
+        _ready,
+        _note,
+        command=command,
+        bridge_command=bridge_command,
+        grace_s=float(grace),
+    )
+
+
+def _bridge(key: str) -> tuple[str, BridgeConfig]:
+    name, _, between = key.partition(":")
+    first, _, second = between.partition("+")
+    return name, BridgeConfig(name, (first, second))
 
 
 def _ready(info: BrokerInfo) -> None:
     _say({"ready": info.network, "pid": info.pid})
 
 
-def _note(network: str, sentence: str) -> None:
-    _say({"note": network, "says": sentence})
+def _note(name: str, sentence: str) -> None:
+    _say({"note": name, "says": sentence})
 
 
 def _say(value: dict[str, str | int]) -> None:
