@@ -12,7 +12,7 @@ import pytest
 import ipcbus
 from ipcbus import config, errors
 from ipcbus.broker.settings import Settings
-from ipcbus.broker.state import DURABLE, ENDINGS
+from ipcbus.broker.sums import DURABLE, ENDINGS
 from ipcbus.config.settings import FIELDS, KINDS
 from ipcbus.errors import CannotServe
 from ipcbus.networks import BrokerInfo
