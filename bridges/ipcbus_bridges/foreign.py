@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from queue import Empty, SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import ipcbus
 from ipcbus import links
@@ -55,6 +55,14 @@ class NotTaken(Exception):
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
         self.status, self.reason = status, reason
+
+
+class _Welcome(NamedTuple):
+    """What a broker says of its network, as far as a link looks at it."""
+
+    network: str
+    network_id: str
+    now_ms: int
 
 
 class Foreign:
@@ -176,7 +184,8 @@ class Foreign:
             try:
                 self.begin()
                 self._begin_anew()
-                self._tell(links.Up(cast(Any, None)))  # there is no broker to say it
+                here = _Welcome(self.network, self.network_id, _now())
+                self._tell(links.Up(cast(Any, here)))
                 self._serve()
             except Exception as error:  # noqa: BLE001 - of code that is not ours
                 self._tell(links.Down(_said(error)))

@@ -171,7 +171,10 @@ class Link:
         """What the source answered to a report."""
         if not self._epoch or not all(self._up.values()):
             return
-        if not leading:
+        if not leading and paused:
+            self._forget(release=True)
+            self._enter("paused", "by its owner", now)
+        elif not leading:
             self._fence("another bridge leads", now)
         elif paused and self.state != "paused":
             self._enter("paused", "by its owner", now)

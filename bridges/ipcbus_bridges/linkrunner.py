@@ -64,6 +64,7 @@ class LinkRunner:
         self._reload = reload
         self._reloads: int | None = None
         self._said = ""
+        self._process = links.this_process()
         self._events: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = (
             SimpleQueue()
         )
@@ -162,6 +163,7 @@ class LinkRunner:
             case Lead(terms):
                 self._source.lead(terms, self._then(self._led))
             case Report(said):
+                said["process"] = self._process
                 out = {**said, "way": "out"}
                 self._source.report(out, self._then(self._reported))
                 self._destination.report({**said, "way": "in"}, _never_mind)

@@ -90,19 +90,7 @@ def go_out(mail: Mail, now: int, granted: int) -> links.Header:
         granted: the flag of answers.
     """
     _check(mail)
-    empty = links.unpack_meta(None)
-    meta = links.pack_meta(
-        empty._replace(
-            content_type=mail.content_type,
-            labels=list(mail.labels) or None,
-            data=mail.data,
-            headers=dict(mail.headers) or None,
-        )
-    )
-    try:
-        links.unpack_meta(meta)
-    except ipcbus.errors.ProtocolError as error:
-        raise _wrong("labels, data or headers", error.reason) from error
+    meta = _meta(mail)
     said = (*mail[:3], *mail[4:9], meta)
     digest = blake2b(repr(said).encode() + mail.body, digest_size=DIGEST).digest()
     return links.Header(
@@ -122,6 +110,21 @@ def go_out(mail: Mail, now: int, granted: int) -> links.Header:
         digest,
         granted if mail.answers else 0,
     )
+
+
+def _meta(mail: Mail) -> bytes | None:
+    said = links.unpack_meta(None)._replace(
+        content_type=mail.content_type,
+        labels=list(mail.labels) or None,
+        data=mail.data,
+        headers=dict(mail.headers) or None,
+    )
+    try:
+        meta = links.pack_meta(said)
+        links.unpack_meta(meta)
+    except (ipcbus.errors.ProtocolError, TypeError, ValueError, OverflowError) as error:
+        raise _wrong("labels, data or headers", str(error)) from error
+    return meta
 
 
 def _check(mail: Mail) -> None:

@@ -18,6 +18,10 @@ MAX_HOPS: Final = 8
 MOVE_BYTES: Final = 260
 """Bytes of a packed move without what has no fixed length."""
 
+SHORT_META: Final = 64
+MOST_DECIDED: Final = 1024
+"""Decisions that are kept, and the longest meta (bytes) of mail for which one is."""
+
 Stream = tuple[str, str, int]
 
 
@@ -50,11 +54,23 @@ class Moving:
     def __init__(self, rules_said: dict[str, Any] | None = None) -> None:
         self.rules_said = rules_said or {}
         self.problem = ""
-        self._plain: dict[tuple[Any, ...], Decision] = {}
-        self._plain_of: LinkRules | None = None
+        self._decided: dict[tuple[Any, ...], Decision] = {}
+        self._decided_by: LinkRules | None = None
 
     def decide(self, rules: LinkRules, header: Any, body: bytes) -> Decision:
-        return rules.decide(facts_of(rules, header, len(body)))
+        """What the rules say; kept, for most mail looks the same to them."""
+        meta, hops = header.meta, header.hops
+        if meta is not None and len(meta) > SHORT_META:
+            return rules.decide(facts_of(rules, header, len(body)))
+        granted = header.flags & GRANTED
+        key = (*header[1:5], len(body), meta, len(hops or ()), granted)
+        if rules is not self._decided_by or len(self._decided) >= MOST_DECIDED:
+            self._decided, self._decided_by = {}, rules
+        found = self._decided.get(key)
+        if found is None:
+            found = rules.decide(facts_of(rules, header, len(body)))
+            self._decided[key] = found
+        return found
 
     def is_late(self, decision: Decision, header: Any, now: int) -> str:
         """Why a message waited too long for the rule that carries it; or nothing."""

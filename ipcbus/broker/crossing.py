@@ -64,6 +64,8 @@ from ipcbus.protocol.pieces import digest_of
 from ipcbus.store.base import FOREIGN_ID_MS, Store
 from ipcbus.store.records import Audit, ReplyGrant
 
+Ways = dict[tuple[str, str, str, int, int], tuple[Arriving, Route]]
+
 
 class Crossing:
     """Takes in what bridges hand over."""
@@ -119,6 +121,7 @@ class Crossing:
         """Put into `batch` what can be stored; by position, what the rest is told."""
         verdicts: dict[int, tuple[str, dict[str, Any]]] = {}
         put_off: dict[tuple[str, str, int], Verdict] = {}
+        ways: Ways = {}
         room = self._store.room()
         for at, (move, body) in enumerate(zip(xfer.moves, xfer.bodies, strict=True)):
             room -= len(body) + len(move.meta or b"") + OVERHEAD
@@ -128,7 +131,7 @@ class Crossing:
                     raise put_off[stream]  # or it would overtake what was put off
                 if room <= 0:
                     raise Verdict(DEFERRED, NO_ROOM, f"{self._network} has no room")
-                self._plan(turn, link, batch, move, body)
+                self._plan(turn, link, batch, move, body, ways)
             except Verdict as verdict:
                 if verdict.outcome == DEFERRED:
                     put_off[stream] = verdict
@@ -151,10 +154,15 @@ class Crossing:
         return REFUSED, {"status": ID_CONFLICT, "reason": reason}
 
     def _plan(
-        self, turn: Turn, link: Link, batch: Batch, move: Move, body: bytes
+        self,
+        turn: Turn,
+        link: Link,
+        batch: Batch,
+        move: Move,
+        body: bytes,
+        ways: Ways,
     ) -> None:
-        said = self._border.read(link, move)
-        way = self._way(turn, link, said, body)
+        said, way = self._place(turn, link, move, body, ways)
         wall = turn.now.wall
         expires = None if move.ttl_ms is None else wall + move.ttl_ms
         flags = move.flags & RECEIPTS
@@ -189,6 +197,24 @@ class Crossing:
 
     # --- checks --------------------------------------------------------------------
 
+    def _place(
+        self, turn: Turn, link: Link, move: Move, body: bytes, ways: Ways
+    ) -> tuple[Arriving, Route]:
+        """A move in our words, and where it goes: found once for all of a batch that
+        differ in what they say alone. Raises the verdict."""
+        key = (move.sender, move.to, move.kind, move.flags, move.max_hops)
+        found = ways.get(key)
+        new = move.reply_to is None and "@" not in move.id and not move.hops
+        plain = new and not move.attachments and len(body) <= self._settings.max_body
+        if found is not None and plain:
+            said, way = found
+            return Arriving(move, f"{move.id}@{link.peer}", *said[2:]), way
+        said = self._border.read(link, move)
+        way = self._way(turn, link, said, body)
+        if plain:
+            ways[key] = said, way  # nothing changes it in this turn
+        return said, way
+
     def _way(self, turn: Turn, link: Link, said: Arriving, body: bytes) -> Route:
         """Where it goes. Raises the verdict if it may not, or not now."""
         move, to = said.move, said.to
@@ -197,7 +223,7 @@ class Crossing:
             self._check_new(link, said)
         if len(body) > self._settings.max_body:
             limit = self._settings.max_body
-            reason = f"its body has {len(body)} bytes, and {limit} are allowed"
+            reason = f"{len(body)} bytes are more than the {limit} of {self._network}"
             raise refused(TOO_BIG, reason)
         if move.attachments:
             try:

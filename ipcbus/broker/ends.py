@@ -50,6 +50,19 @@ CODES = {
 }
 """Status of a bounce -> its word."""
 
+TO_DO = {
+    EXPIRED: "see who is there (ipcbus agents, ipcbus route), then send it again",
+    NO_SUCH_AGENT: "look for the name: ipcbus agents",
+    MAILBOX_FULL: "send it again when its receiver has read some",
+    GIVEN_UP: "mend it and send it anew, or have it replayed: ipcbus dead",
+    TOO_BIG: "send it as an attachment, or in parts",
+    LOOP: "ask who runs the bridge: ipcbus bridges explain",
+    NOT_CARRIED: "send it again when the bridge has a better line",
+    NOT_PERMITTED: "ask who runs the bridge: ipcbus bridges explain",
+    ID_CONFLICT: "send it with a new id",
+}
+"""Status of a bounce -> what its reader can do."""
+
 BOUNCE_KINDS = (BOUNCE, ACK)
 """What causes neither a bounce nor a receipt, and grants no answer."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ipcbus.broker.directory import Directory
-from ipcbus.broker.ends import CODES, REFUSED, Ends
+from ipcbus.broker.ends import CODES, REFUSED, TO_DO, Ends
 from ipcbus.broker.links import Links
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.turn import Turn
@@ -36,14 +36,17 @@ class Notices:
         if number is None:
             return
         id_ = at_origin(failed.id, failed)
+        hint = TO_DO.get(status, "")
         data = {
             "status": status,
             "code": CODES.get(status, REFUSED),
             "reason": reason,
             "to": to,
             "id": id_,
+            "hint": hint,
         }
         text = f"Your message {id_} to {to} could not be delivered: {reason}."
+        text += f"\nWhat to do: {hint}." if hint else ""
         header = self._answer(turn, number, failed, BOUNCE, data)
         self._sending.post(turn, header, text.encode(), [number])
 

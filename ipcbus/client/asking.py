@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     content_type: str | None
     labels: tuple[str, ...]
     headers: dict[str, str] | None
+    receipt: str | None
 
 
 def question(

@@ -9,16 +9,27 @@ from typing import Any
 from ipcbus.client.message import Attachment, Outgoing
 from ipcbus.errors import BoundExceeded, InvalidAddress, InvalidMessage
 from ipcbus.protocol import address, fields, limits
-from ipcbus.protocol.messages import FLAG_FUTURE, SENDABLE_KINDS, Draft, Meta
+from ipcbus.protocol.messages import (
+    FLAG_ACKED,
+    FLAG_FUTURE,
+    FLAG_RELAYED,
+    SENDABLE_KINDS,
+    Draft,
+    Meta,
+)
 from ipcbus.protocol.pieces import pack_meta
 
 BYTES = "application/octet-stream"
+
+RECEIPTS = {None: 0, "relayed": FLAG_RELAYED, "acked": FLAG_ACKED}
 
 _BYTES_META = pack_meta(Meta(content_type=BYTES))
 
 _addresses: dict[str, None] = {}
 """Addresses that were found right: most programs write to a few."""
 MOST_ADDRESSES = 4096
+
+_ID_RULE = f"1 to {limits.MAX_ID} letters, digits, '.', '_', ':', '-'"
 
 
 def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
@@ -38,9 +49,9 @@ def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
     if type(priority) is not int or not 0 <= priority < limits.PRIORITIES:
         raise InvalidMessage(field="priority", reason="must be 0 to 9")
     if thread is not None:
-        _check_id("thread", thread)
+        _check_ref("thread", thread)
     if reply_to is not None:
-        _check_id("reply_to", reply_to)
+        _check_ref("reply_to", reply_to)
     if out.id is not None:
         _check_id("id", out.id)
     draft = Draft(
@@ -51,7 +62,7 @@ def compose(out: Outgoing, fresh_id: Callable[[], str]) -> tuple[Draft, bytes]:
         None if out.ttl is None else _ttl_ms(out.ttl),
         thread,
         reply_to,
-        FLAG_FUTURE if out.future else 0,
+        _flags(out) if out.future or out.receipt is not None else 0,
         _attachments(out.attach) if out.attach else None,
         _meta(out),
     )
@@ -88,10 +99,21 @@ def _learn(to: str) -> None:
 
 def _check_id(field: str, text: object) -> None:
     if not (isinstance(text, str) and address.is_id(text)):
-        raise InvalidMessage(
-            field=field,
-            reason=f"must be 1 to {limits.MAX_ID} letters, digits, '.', '_', ':', '-'",
-        )
+        raise InvalidMessage(field=field, reason=f"must be {_ID_RULE}")
+
+
+def _check_ref(field: str, text: object) -> None:
+    """Of messages that may be of another network: `ID@network`."""
+    if not (isinstance(text, str) and address.is_ref(text)):
+        reason = f"must be {_ID_RULE}, with @NETWORK behind it if it is of another one"
+        raise InvalidMessage(field=field, reason=reason)
+
+
+def _flags(out: Outgoing) -> int:
+    receipt: Any = out.receipt
+    if not isinstance(receipt, str | None) or receipt not in RECEIPTS:
+        raise InvalidMessage(field="receipt", reason="must be relayed or acked")
+    return RECEIPTS[receipt] | (FLAG_FUTURE if out.future else 0)
 
 
 def _ttl_ms(ttl: float) -> int:

@@ -13,6 +13,7 @@ two brokers know what has crossed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,7 @@ from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
 from ipcbus.client.worker import Worker
 from ipcbus.errors import IpcbusError, NotPermitted
-from ipcbus.networks import Network, find
+from ipcbus.networks import Network, find, process
 from ipcbus.protocol.limits import MAX_CREDIT, MAX_CREDIT_BYTES
 from ipcbus.protocol.messages import Credit, Deliver, Header, Move, Return, Xfer
 from ipcbus.protocol.pieces import pack_map, pack_meta, unpack_meta
@@ -57,6 +58,7 @@ __all__ = [
     "Verdicts",
     "connect",
     "pack_meta",
+    "this_process",
     "unpack_meta",
 ]
 
@@ -151,6 +153,11 @@ def connect(
     end = LinkEnd(route, _key(where, route, peer, outward), tell, program)
     end.start()
     return end
+
+
+def this_process() -> list[Any]:
+    """This process among all that there ever were: pid, when it started, which boot."""
+    return [os.getpid(), process.started(os.getpid()), process.boot_id()]
 
 
 def _key(network: Network, route: Route, peer: str, outward: bool) -> KeyPair:

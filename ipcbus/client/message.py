@@ -43,7 +43,9 @@ class Outgoing(NamedTuple):
     """A message to send, as the caller gives it. `ttl` is in seconds.
 
     `id` is an idempotency key: the same id again is the same message. None lets the
-    client make one.
+    client make one. `receipt` asks the broker to tell how far it came, by a message of
+    kind `ack`: `relayed` when the next network has stored it, `acked` when its receiver
+    has acked it.
     """
 
     to: str
@@ -60,6 +62,7 @@ class Outgoing(NamedTuple):
     content_type: str | None = None
     labels: tuple[str, ...] = ()
     headers: dict[str, str] | None = None
+    receipt: str | None = None
 
 
 class Action(IntEnum):
@@ -212,7 +215,8 @@ class BaseMessage:
 
     @property
     def hops(self) -> tuple[str, ...]:
-        return tuple(self.header.hops or ())
+        """The networks that it came through, its origin first."""
+        return hop_names(self.header)
 
     @property
     def raw_body(self) -> bytes:
@@ -336,6 +340,11 @@ class AsyncMessage(BaseMessage):
     ) -> Receipt:
         """Answer its sender; `options` as for `AsyncClient.send`."""
         return await self._owner.send_async(self._answer(body, options), timeout)
+
+
+def hop_names(header: Header) -> tuple[str, ...]:
+    """The hops without the ids of the networks, which are for brokers."""
+    return tuple(hop.partition("/")[0] for hop in header.hops or ())
 
 
 def is_text(content_type: str) -> bool:

@@ -22,40 +22,52 @@ KINDS = SENDABLE_KINDS | {BOUNCE}
 
 
 def read_move(raw: Any) -> Move:
-    """A message that is handed over. Raises `RemoteProtocolError`."""
+    """A message that is handed over; checked as drafts are, on the same hot path.
+
+    Raises `RemoteProtocolError`.
+    """
     need(type(raw) is list and len(raw) == 17, "a move is not an array of 17")
     move: Move = tuple.__new__(Move, raw)
+    id_, sender, to, kind, priority, ttl_ms, thread, reply_to, hops = raw[:9]
+    attached, meta, digest, flags, rule, replies, replies_ms, max_hops = raw[9:]
     need(
-        _is_id(move.id)
-        and text(move.sender, limits.MAX_REF)
-        and text(move.to, limits.MAX_TO)
-        and type(move.kind) is str
-        and move.kind in KINDS
-        and uint(move.priority, limits.PRIORITIES - 1)
-        and uint(move.flags, 127)
-        and text(move.rule, limits.MAX_NAME + 8),
+        type(id_) is str
+        and is_ref(id_)
+        and type(sender) is str
+        and len(sender) <= limits.MAX_REF
+        and type(to) is str
+        and len(to) <= limits.MAX_TO
+        and type(kind) is str
+        and kind in KINDS
+        and type(priority) is int
+        and 0 <= priority < limits.PRIORITIES
+        and type(flags) is int
+        and 0 <= flags < 128
+        and type(rule) is str
+        and len(rule) <= limits.MAX_NAME + 8,
         "a move has a wrong id, from, to, kind, priority, flags or rule",
     )
-    if move.ttl_ms is not None:
-        need(uint(move.ttl_ms, limits.MAX_TTL_MS), "a move has a wrong ttl_ms")
+    if ttl_ms is not None:
+        need(uint(ttl_ms, limits.MAX_TTL_MS), "a move has a wrong ttl_ms")
     need(
-        (move.thread is None or _is_id(move.thread))
-        and (move.reply_to is None or _is_id(move.reply_to)),
+        (thread is None or _is_id(thread)) and (reply_to is None or _is_id(reply_to)),
         "a move has a wrong thread or reply_to",
     )
     need(
-        (move.hops is None or is_hops(move.hops))
-        and type(move.digest) is bytes
-        and len(move.digest) == DIGEST
-        and uint(move.replies, limits.MAX_REPLIES)
-        and uint(move.replies_ms, limits.MAX_TTL_MS)
-        and uint(move.max_hops, limits.MAX_HOPS),
+        (hops is None or is_hops(hops))
+        and type(digest) is bytes
+        and len(digest) == DIGEST
+        and type(replies) is int
+        and 0 <= replies <= limits.MAX_REPLIES
+        and uint(replies_ms, limits.MAX_TTL_MS)
+        and type(max_hops) is int
+        and 0 <= max_hops <= limits.MAX_HOPS,
         "a move has wrong hops, digest, replies or max_hops",
     )
-    if move.attachments is not None:
-        need(is_attachments(move.attachments), "wrong attachments")
-    if move.meta is not None:
-        check_meta(move.meta)
+    if attached is not None:
+        need(is_attachments(attached), "wrong attachments")
+    if meta is not None:
+        check_meta(meta)
     return move
 
 

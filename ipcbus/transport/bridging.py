@@ -38,8 +38,10 @@ _SAYS: Final = "ipcbus: "
 
 
 def command(bridge: BridgeConfig) -> list[str]:
-    """`-P`: never import from the folder that somebody happens to stand in."""
+    """`-P`: never import from the folder that somebody happens to stand in.
+    `--no-start`: a broker that dies is its supervisor's to start again."""
     program = [sys.executable, "-P", "-m", "ipcbus", "bridge", *bridge.between]
+    program.append("--no-start")
     if bridge.rules is not None:
         program += ["--rules", str(bridge.rules)]
     return [*program, "--one-way"] if bridge.one_way else program

@@ -14,7 +14,7 @@ from ipcbus.client.outbox import Sending
 from ipcbus.errors import BoundExceeded, InvalidAddress, InvalidMessage
 from ipcbus.protocol import limits
 from ipcbus.protocol.codec import decode_client, encode
-from ipcbus.protocol.messages import Send
+from ipcbus.protocol.messages import FLAG_ACKED, FLAG_FUTURE, FLAG_RELAYED, Send
 from ipcbus.protocol.pieces import unpack_meta
 
 TEXT = st.text(max_size=40)
@@ -26,6 +26,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 IDS = st.from_regex(r"\A[A-Za-z0-9._:-]{1,64}\Z")
+REFS = IDS | st.from_regex(r"\A[A-Za-z0-9._:-]{1,64}@[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")
 SHA256 = st.from_regex(r"\A[0-9a-f]{64}\Z")
 
 OUTGOING = st.builds(
@@ -34,8 +35,8 @@ OUTGOING = st.builds(
     body=st.text() | st.binary(),
     data=JSON,
     kind=st.sampled_from(["inform", "request", "reply", "ack", "control"]),
-    thread=st.none() | IDS,
-    reply_to=st.none() | IDS,
+    thread=st.none() | REFS,
+    reply_to=st.none() | REFS,
     ttl=st.none() | st.floats(0.001, 3600),
     priority=st.integers(0, 9),
     id=st.none() | IDS,
@@ -47,6 +48,7 @@ OUTGOING = st.builds(
     content_type=st.none() | TEXT,
     labels=st.lists(TEXT, max_size=3).map(tuple),
     headers=st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
+    receipt=st.sampled_from([None, "relayed", "acked"]),
 )
 
 
@@ -81,6 +83,22 @@ def test_tuples_are_lists() -> None:
     assert unpack_meta(draft.meta).data == {"a": [1, [2]]}
 
 
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        ({}, 0),
+        ({"future": True}, FLAG_FUTURE),
+        ({"receipt": "relayed"}, FLAG_RELAYED),
+        ({"receipt": "acked", "future": True}, FLAG_ACKED | FLAG_FUTURE),
+    ],
+)
+def test_what_the_broker_shall_do_is_in_the_flags(
+    said: dict[str, Any], flags: int
+) -> None:
+    draft, _ = compose(Outgoing("bob", **said), lambda: "i")
+    assert draft.flags == flags
+
+
 LOOP: list[Any] = []
 LOOP.append(LOOP)
 
@@ -105,8 +123,14 @@ LOOP.append(LOOP)
         {"id": ""},
         {"id": "x" * 65},
         {"id": "a b"},
+        {"id": "m1@dev"},
         {"thread": "a b"},
+        {"thread": "m1@"},
         {"reply_to": 7},
+        {"reply_to": "m1@dev@prod"},
+        {"receipt": "read"},
+        {"receipt": ""},
+        {"receipt": ["acked"]},
         {"data": {1: 2}},
         {"data": float("nan")},
         {"data": 2**65},

@@ -52,7 +52,7 @@ def test_a_header_is_unpacked_as_it_was_packed(header: Header) -> None:
 def test_a_header_with_a_field_of_a_wrong_type_is_refused(at: int) -> None:
     for wrong in ({"x": 1}, [None], -1.5):
         fields = [*HEADER[:at], wrong, *HEADER[at + 1 :]]
-        with pytest.raises(RemoteProtocolError, match="has a? ?wrong"):
+        with pytest.raises(RemoteProtocolError, match=r"has a? ?wrong"):
             unpack_header(packb(fields))
 
 

@@ -215,7 +215,8 @@ def test_a_bridge_between_networks_of_others_is_a_reason_to_go_on() -> None:
 def test_it_is_the_command_that_a_person_would_give() -> None:
     rules = Path("/etc/ipcbus/rules.yaml")
     plain = bridging.command(BridgeConfig("b", ("dev", "prod")))
-    assert plain == [sys.executable, "-P", "-m", "ipcbus", "bridge", "dev", "prod"]
+    program = [sys.executable, "-P", "-m", "ipcbus", "bridge", "dev", "prod"]
+    assert plain == [*program, "--no-start"], "brokers are the supervisor's to start"
     full = bridging.command(BridgeConfig("b", ("dev", "prod"), rules, one_way=True))
     assert full == [*plain, "--rules", str(rules), "--one-way"]
 

@@ -17,7 +17,10 @@ from ipcbus.doors.cli.session import as_either
 @click.command()
 @member
 def agents(network: str | None, agent: str | None, as_json: bool) -> None:
-    """List the agents of a network."""
+    """List the agents of a network.
+
+    And those of other networks that bridges show to you, as name@network.
+    """
     with as_either(network, agent) as client:
         name, found = client.network, client.agents()
 
@@ -28,11 +31,14 @@ def agents(network: str | None, agent: str | None, as_json: bool) -> None:
         ]
         yield from table(("agent", "seen", "topics"), rows)
 
-    document = {"network": name, "agents": [_document(each) for each in found]}
+    document = {"network": name, "agents": [_document(each, name) for each in found]}
     emit(document, human, as_json=as_json)
 
 
 def _presence(each: Any) -> str:
+    _, at, network = each.name.partition("@")
+    if at:
+        return f"in {network}, by a bridge"
     if each.sessions:
         return "connected" if each.sessions == 1 else f"connected {each.sessions} times"
     if not each.registered:
@@ -42,9 +48,10 @@ def _presence(each: Any) -> str:
     return age(time.time() - each.last_seen / 1000)
 
 
-def _document(each: Any) -> dict[str, Any]:
+def _document(each: Any, here: str) -> dict[str, Any]:
     return {
         "name": each.name,
+        "network": each.name.partition("@")[2] or here,
         "registered": bool(each.registered),
         "sessions": each.sessions,
         "last_seen": None if each.last_seen is None else timestamp(each.last_seen),

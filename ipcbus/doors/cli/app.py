@@ -84,6 +84,14 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "keys": _here("keys", "List who may connect."),
         "revoke": _here("keys", "Take the keys of an agent away; ends its sessions."),
     },
+    "Bridges": {
+        "bridge": _here("bridge", "Carry mail between two networks."),
+        "bridges": _here("bridges", "Look after the links between networks."),
+        "grant": _here("grant", "Narrow what a link may take out or bring in."),
+        "route": _here("trace", "Tell by which link mail to an address leaves."),
+        "trace": _here("trace", "Tell which way a message went."),
+        "audit": _here("trace", "List what crossed to and from a network."),
+    },
     "Keeping": {
         "backup": _here("backup", "Copy the store of a running network to a new file."),
         "restore": _here("restore", "Put a backup in the place of a network's store."),

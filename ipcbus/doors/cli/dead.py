@@ -48,7 +48,7 @@ def list_(
 
     def human() -> Iterator[str]:
         cells = [
-            (each["id"], each["from"], each["mailbox"], _age(each), _why(each))
+            (each["id"], each["from"], each["mailbox"], age_of(each), why(each))
             for each in found
         ]
         if cells:
@@ -70,15 +70,15 @@ def show(
 ) -> None:
     """Show one of them, whole, and why it was given up."""
     with as_either(network, agent) as client:
-        letters = [each for each in _all(client) if each["id"] == message_id]
+        letters = [each for each in every(client) if each["id"] == message_id]
         if not letters:
             raise NoSuchMessage(id=message_id, where="among the dead letters")
         message = of_record(client.show(message_id), client.network)
 
     def human() -> Iterator[str]:
         for each in letters:
-            mailbox, why = safe_line(each["mailbox"]), safe_line(_why(each))
-            yield f"given up in the mailbox of {mailbox}, {_age(each)}: {why}"
+            mailbox, reason = safe_line(each["mailbox"]), safe_line(why(each))
+            yield f"given up in the mailbox of {mailbox}, {age_of(each)}: {reason}"
         yield from lines(message, whole=True)
 
     emit({"dead": letters, "message": document(message)}, human, as_json=as_json)
@@ -138,8 +138,9 @@ def _carry_out(
     emit({done: total}, lambda: [f"{done}: {total}"], as_json=as_json)
 
 
-def _all(client: Client) -> Iterator[dict[str, Any]]:
-    after, more = 0, True
+def every(client: Client, after: int = 0) -> Iterator[dict[str, Any]]:
+    """All that the caller may see, from `after` on, page by page."""
+    more = True
     while more:
         letters, more = client.dead(PAGE, after=after)
         yield from map(_letter, letters)
@@ -164,11 +165,11 @@ def _letter(found: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _age(letter: dict[str, Any]) -> str:
+def age_of(letter: dict[str, Any]) -> str:
     return age(letter["given_up_s"])
 
 
-def _why(letter: dict[str, Any]) -> str:
+def why(letter: dict[str, Any]) -> str:
     return (
         f"{letter['code']}: {letter['reason']}" if letter["reason"] else letter["code"]
     )

@@ -29,15 +29,27 @@ _ANYWHERE: Final = ("0.0.0.0", "*", "::")  # noqa: S104  compared, not bound
     metavar="HOST[:PORT]",
     help="Where the other machine reaches this one.",
 )
+@click.option(
+    "--bridge",
+    is_flag=True,
+    help="For a bridge; NAME is that of the network at its other end.",
+)
 @operator
 def invite(
-    name: str, network: str | None, as_json: bool, ttl: float, address: str | None
+    name: str,
+    network: str | None,
+    as_json: bool,
+    ttl: float,
+    address: str | None,
+    bridge: bool,
 ) -> None:
     """Make a one-line invitation for another machine.
 
-    It can be used once, by `ipcbus join-network`. It is a secret: hand it over as you
-    would a password.
+    It can be used once, by `ipcbus join-network`, or `ipcbus bridge` if it is for one.
+    It is a secret: hand it over as you would a password.
     """
+    if bridge:
+        name = f"@{name.removeprefix('@')}"
     chosen = choose(network)
     with as_operator(chosen.name) as client:
         endpoint = _endpoint(chosen, address)

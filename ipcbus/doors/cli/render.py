@@ -1,6 +1,6 @@
 """A message, as JSON and as people see it.
 
-    alice@dev  foreign, by dev > prod  ·  request  ·  3 min ago  ·  thread t-17
+    alice@dev  foreign, by dev > prod, 2 hops  ·  request  ·  3 min ago  ·  thread t-17
     id 01hv...  to bob  in prod  attempt 2
       | the build is red
       | could you look?
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ipcbus.client.message import is_text
+from ipcbus.client.message import hop_names, is_text
 from ipcbus.doors.cli.output import age, line_room, paint, safe, safe_line, size
 from ipcbus.protocol.messages import TRUST_FOREIGN, Header, Meta
 
@@ -122,7 +122,7 @@ def document(view: View) -> dict[str, Any]:
         "age_s": round(view.age_s, 3),
         "attempt": view.attempt,
         "trust": header.trust,
-        "hops": list(header.hops or ()),
+        "hops": list(hop_names(header)),
         "attachments": [
             dict(zip(("sha256", "size", "name", "content_type"), row, strict=True))
             for row in header.attachments or ()
@@ -175,8 +175,10 @@ def _head(view: View) -> Iterator[str]:
 
 def _trust(header: Header) -> str:
     if header.trust == TRUST_FOREIGN:
-        way = " > ".join(header.hops or ()) or "another network"
-        return paint(safe_line(f"foreign, by {way}"), "yellow")
+        hops = hop_names(header)
+        way = " > ".join(hops) or "another network"
+        count = "1 hop" if len(hops) == 1 else f"{len(hops)} hops"
+        return paint(safe_line(f"foreign, by {way}, {count}"), "yellow")
     return paint(safe_line(header.trust), "green")
 
 

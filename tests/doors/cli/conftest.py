@@ -19,7 +19,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import ipcbus
+from ipcbus import networks
 from ipcbus.networks import BrokerInfo
+from ipcbus.transport import keys, launch
 
 RUN_S = 30.0
 """Seconds that any command may take here; far more than it does."""
@@ -142,8 +145,11 @@ def begin(home: Path) -> Iterator[Callable[..., Running]]:
     """Start a command that goes on; it is ended with the test."""
     begun: list[Running] = []
 
-    def begin(*args: str, agent: str | None = None) -> Running:
-        begun.append(Running(args, {"IPCBUS_AGENT": agent} if agent else {}))
+    def begin(
+        *args: str, agent: str | None = None, env: dict[str, str] | None = None
+    ) -> Running:
+        who = {"IPCBUS_AGENT": agent} if agent else {}
+        begun.append(Running(args, who | (env or {})))
         return begun[-1]
 
     yield begin
@@ -156,6 +162,66 @@ def bob(broker: BrokerInfo, run: Run) -> str:
     """A recipient, in a network that a real broker serves."""
     assert run("register", "bob").code == 0
     return "bob"
+
+
+@pytest.fixture
+def prod(home: Path) -> BrokerInfo:
+    """Another network, called prod, that a real broker serves."""
+    return launch.start(networks.create("prod"))
+
+
+class Bridged(NamedTuple):
+    """A bridge that runs, and what it said until it did."""
+
+    running: Running
+    said: list[str]
+
+
+@pytest.fixture
+def bridge(
+    broker: BrokerInfo, prod: BrokerInfo, begin: Callable[..., Running]
+) -> Callable[..., Bridged]:
+    """Run a bridge between dev and prod: `bridge("--allow", "a -> b")`."""
+
+    def bridge(*options: str) -> Bridged:
+        running = begin("bridge", "dev", "prod", "--json", *options)
+        return Bridged(running, until_running(running, *options))
+
+    return bridge
+
+
+def until_running(running: Running, *options: str) -> list[str]:
+    """What a bridge says (with --json) until all of its links run."""
+    said: list[str] = []
+    links = 1 if "--one-way" in options else 2
+    while sum(line.endswith(": running") for line in said) < links:
+        said.append(json.loads(running.line())["said"])
+    return said
+
+
+@pytest.fixture
+def link(prod: BrokerInfo) -> None:
+    """A link from dev to prod that no bridge serves."""
+    make_link("dev", "prod")
+
+
+def make_link(network: str, peer: str) -> None:
+    """As a bridge does when it comes for the first time."""
+    pair = keys.create(networks.find(network).key_path(f"@{peer}"))
+    with ipcbus.connect(network, agent="") as operator:
+        operator.call("link", peer, pair.public, "out")
+
+
+def state(call: Call, network: str = "dev") -> dict[str, Any]:
+    """The link out of `network`."""
+    found = call("bridges", "status")["links"]
+    (one,) = [link for link in found if link["network"] == network]
+    return dict(one)
+
+
+def findings(run: Run, *args: str) -> list[tuple[str, str, str]]:
+    found = run("bridges", "check", *args, "--json").json["findings"]
+    return [(each["link"], each["status"], each["finding"]) for each in found]
 
 
 def read(run: Run, agent: str = "bob", *args: str) -> list[dict[str, Any]]:
@@ -175,3 +241,4 @@ def until(condition: Callable[[], bool]) -> None:
 
 Call = Callable[..., Any]
 Begin = Callable[..., Running]
+Bridge = Callable[..., Bridged]

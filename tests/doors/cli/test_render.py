@@ -110,9 +110,18 @@ def test_people_see_who_wrote_when_and_what() -> None:
 
 
 def test_a_foreign_sender_is_shown_with_the_way_it_came() -> None:
-    text = shown(view(sender="alice@dev", trust="foreign", hops=["dev", "prod"]))
+    hops = ["dev/01k2x3", "prod/01k2y4"]
+    text = shown(view(sender="alice@dev", trust="foreign", hops=hops))
 
-    assert text.startswith("alice@dev  foreign, by dev > prod  ·")
+    assert text.startswith("alice@dev  foreign, by dev > prod, 2 hops  ·")
+    text = shown(view(sender="alice@dev", trust="foreign", hops=hops[:1]))
+    assert text.startswith("alice@dev  foreign, by dev, 1 hop  ·")
+
+
+def test_the_ids_of_networks_are_for_brokers_only() -> None:
+    found = view(sender="alice@dev", trust="foreign", hops=["dev/01k2x3"])
+
+    assert render.document(found)["hops"] == ["dev"]
 
 
 HOSTILE = [

@@ -1,0 +1,239 @@
+"""`bridge`: a process that carries mail between two networks."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+import click
+
+from ipcbus.client import invitations
+from ipcbus.client.invitations import Invitation
+from ipcbus.doors.cli.join_network import MOST, use
+from ipcbus.doors.cli.options import json_option
+from ipcbus.doors.cli.output import abandon_stdout, emit, safe_line
+from ipcbus.doors.cli.render import timestamp
+from ipcbus.errors import (
+    InvalidAddress,
+    IpcbusError,
+    NoNetwork,
+    NotPermitted,
+    UsageError,
+)
+from ipcbus.networks import find
+from ipcbus.protocol.address import fold
+
+RULES: Final = (
+    click.option(
+        "--rules",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="A file of rules: what passes and what not.",
+    ),
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="RULE",
+        help="What passes: 'planner@dev -> reviewer@prod kinds=request'.",
+    ),
+    click.option("--deny", multiple=True, metavar="RULE", help="What never passes."),
+)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@RULES[0]
+@RULES[1]
+@RULES[2]
+@click.option("--one-way", is_flag=True, help="Only from A to B.")
+@click.option("--no-start", is_flag=True, help="Wait for brokers; start none.")
+@click.option("--detach", is_flag=True, help="Return when it works; it runs on.")
+@json_option
+def bridge(
+    a: str,
+    b: str,
+    rules: Path | None,
+    allow: tuple[str, ...],
+    deny: tuple[str, ...],
+    one_way: bool,
+    no_start: bool,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Carry mail between two networks.
+
+    A and B are networks of this machine. For one of another machine, its owner makes an
+    invitation (ipcbus invite --bridge); give a file that holds it, or - to read it from
+    stdin. Without rules, agents of each network may write to agents of the other, and
+    nothing else passes. Runs in the foreground until Ctrl-C, unless --detach is given.
+    """
+    first, second = _ends(a, b)
+    if detach:
+        from ipcbus.doors.cli.bridge_detach import start
+
+        more = _again(rules, allow, deny, one_way)
+        more += ["--no-start"] if no_start else []
+        started = start(first, second, more, one_way=one_way)
+        emit(started, lambda: _told(started), as_json=as_json)
+        return 0
+    from ipcbus_bridges.runner import run
+
+    return run(
+        first,
+        second,
+        rules=rules.absolute() if rules else None,
+        allow=list(allow),
+        deny=list(deny),
+        one_way=one_way,
+        start=not no_start,
+        say=Voice(first, second, as_json=as_json),
+    )
+
+
+def _again(
+    rules: Path | None, allow: tuple[str, ...], deny: tuple[str, ...], one_way: bool
+) -> list[str]:
+    """The options, for another process in another folder."""
+    words = [f"--rules={rules.absolute()}"] if rules else []
+    words += [f"--allow={text}" for text in allow]
+    words += [f"--deny={text}" for text in deny]
+    return [*words, *(["--one-way"] if one_way else [])]
+
+
+def _told(started: dict[str, Any]) -> Iterator[str]:
+    """For people, who need not know how the links came to where they are."""
+    under_way = re.compile(r"\S+ -> \S+: (connecting|asking)$")
+    for line in started["said"]:
+        if not under_way.match(line):
+            yield safe_line(line)
+    yield f"it runs on (pid {started['pid']}); log: {safe_line(started['log'])}"
+
+
+class Voice:
+    """Prints what a bridge says, from any of its threads. That nobody reads it any
+    more is no reason for a bridge to end."""
+
+    def __init__(self, a: str, b: str, *, as_json: bool) -> None:
+        self._between = [a, b]
+        self._as_json = as_json
+        self._lock = Lock()
+        self._heard = True
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            if self._heard:
+                self._print(line)
+
+    def _print(self, line: str) -> None:
+        at = timestamp(int(time.time() * 1000))
+        document = {"at": at, "bridge": self._between, "said": line}
+        try:
+            emit(document, lambda: [safe_line(line)], as_json=self._as_json)
+        except BrokenPipeError:
+            self._heard = False
+            abandon_stdout()
+        except IpcbusError:
+            self._heard = False
+
+
+# --- the two ends ------------------------------------------------------------------
+
+
+class _End(NamedTuple):
+    """What was given for a network: its name, and the invitation to it, if any."""
+
+    name: str
+    line: str = ""
+    invited: Invitation | None = None
+
+    @property
+    def peer(self) -> str:
+        """How the other side calls it; a foreign one by its scheme."""
+        return self.name.partition(":")[0]
+
+
+def _ends(a: str, b: str) -> tuple[str, str]:
+    """The names of both networks; where one was invited to, it has been joined."""
+    if a == b == "-":
+        raise UsageError(reason="stdin holds one invitation: give the other as a file")
+    first, second = _end(a), _end(b)
+    if fold(first.peer) == fold(second.peer):
+        raise UsageError(reason=f"{first.peer} needs no bridge to itself")
+    for end, other in ((first, second), (second, first)):
+        if end.invited is not None:
+            _check(end.invited, other.peer)
+    for end in (first, second):
+        if end.invited is not None:
+            _join(end.invited, end.line)
+    return first.name, second.name
+
+
+def _end(given: str) -> _End:
+    if given.startswith(invitations.PREFIX):
+        raise UsageError(
+            reason="an invitation is a secret, and a command line can be seen by other "
+            "users: give a file that holds it, or - to read it from stdin"
+        )
+    if given == "-":
+        return _invited(sys.stdin.read(MOST) if sys.stdin is not None else "")
+    try:
+        return _End(find(given).name)
+    except (NoNetwork, InvalidAddress):
+        if Path(given).is_file():
+            return _invited(_content(Path(given)))
+        if ":" in given:
+            return _End(given)  # of another kind; whoever brings it knows
+        raise
+
+
+def _content(file: Path) -> str:
+    try:
+        with file.open(encoding="ascii", errors="replace") as stream:
+            return stream.read(MOST)
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {file}: {error.strerror}") from error
+
+
+def _invited(line: str) -> _End:
+    invitation = invitations.read(line)
+    return _End(invitation.network, line, invitation)
+
+
+def _check(invitation: Invitation, other: str) -> None:
+    """Whether it is for this bridge: the name it is for is that of the other side."""
+    name, network = invitation.name, invitation.network
+    if not name.startswith("@"):
+        raise UsageError(
+            reason=f"this invitation lets agent {name} into {network}; a bridge needs "
+            f"one of: ipcbus invite --bridge {other} --network {network}"
+        )
+    if fold(name[1:]) != fold(other):
+        raise UsageError(
+            reason=f"this invitation is for a bridge of {network} to {name[1:]}, not "
+            f"to {other}; names of networks are the same on both sides of a bridge"
+        )
+
+
+def _join(invitation: Invitation, line: str) -> None:
+    """Use an invitation; one that was used here before is as good."""
+    known = _is_joined(invitation)
+    try:
+        use(invitation, line)
+    except NotPermitted:
+        if not known:
+            raise
+
+
+def _is_joined(invitation: Invitation) -> bool:
+    try:
+        network = find(invitation.network)
+    except NoNetwork:
+        return False
+    is_same = network.saved().server_key == invitation.server_key
+    return is_same and network.key_path(invitation.name).exists()
