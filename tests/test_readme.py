@@ -25,10 +25,12 @@ def test_the_tour_does_what_it_says(home: Path) -> None:
     assert not missing(python.shown, done.out), done.out
     _check_shell(after, home)
 
-    networks = [*(home / "networks").iterdir()]
-    assert [network.name for network in networks] == ["dev"]
-    assert not (networks[0] / "broker.json").exists(), "it has stopped"
-    assert json.loads((networks[0] / "network.json").read_text())["name"] == "dev"
+    networks = sorted((home / "networks").iterdir())
+    assert [network.name for network in networks] == ["dev", "prod"]
+    for network in networks:
+        assert not (network / "broker.json").exists(), "it has stopped"
+        saved = json.loads((network / "network.json").read_text())
+        assert saved["name"] == network.name
 
 
 def _check_shell(blocks: list[Example], home: Path) -> None:

@@ -29,7 +29,8 @@ from ipcbus.broker.terms import Terms, read_terms
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import IdentityChanged, InvalidMessage, NotPermitted
 from ipcbus.protocol.address import check_name, fold, matches
-from ipcbus.protocol.messages import Header
+from ipcbus.protocol.limits import MAX_HOLD_MS
+from ipcbus.protocol.messages import BOUNCE, Header
 from ipcbus.store.base import FOREIGN_ID_MS, Crossings
 from ipcbus.store.records import LinkRow, Snapshot
 
@@ -151,7 +152,10 @@ class Links:
         return self._by_number[number].peer
 
     def held_until(self, number: int, header: Header, expires: int, wall: int) -> int:
-        """When what waits for a bridge expires: no later than the link holds mail."""
+        """When what waits for a bridge expires: no later than the link holds mail. A
+        bounce waits as long as any may: nobody would be told that it did not arrive."""
+        if header.kind == BOUNCE:
+            return wall + MAX_HOLD_MS
         sender = header.sender if header.hops else f"{header.sender}@{self.network}"
         latest = wall + self._by_number[number].hold_ms(sender, header.to)
         return min(expires or latest, latest)

@@ -12,6 +12,8 @@ Of one link offered = accepted + duplicate + filtered + refused + expired + what
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.ends import NO_SUCH_AGENT, Ends
 from ipcbus.broker.links import OUT, Link, Links
@@ -68,7 +70,8 @@ class Returns:
                 turn, link, outcome, status, reason, delay_ms, receipts
             )
             stale += missed
-            done = {seq for seq, _ in receipts}.difference(missed)
+            # One that was delivered twice may be here twice: one receipt of it is good.
+            done = Counter(seq for seq, _ in receipts) - Counter(missed)
             if outcome in ENDINGS or outcome == REFUSED:
                 turn.counted[f"{link.peer}:{outcome}"] += len(done)
                 why = ("", "", "", rule, outcome, status, reason)

@@ -125,19 +125,30 @@ def join_network(line: str, *, timeout: float = 10.0) -> Network:
     if invitation.expires <= time.time() * 1000:
         raise NotPermitted(reason="the invitation has expired; ask for another one")
     network = _remember(invitation)
-    own = keys.create(network.key_path(invitation.name))
+    path = network.key_path(invitation.name)
+    had_key = path.exists()
     public = decode(zmq.curve_public(z85(invitation.secret))).hex()
     once = KeyPair(public, invitation.secret)
     engine = Engine(Route(network, start=False), once, Message, program="join-network")
     deadline = time.monotonic() + timeout
     greeted(engine, deadline, timeout)
     try:
-        asked = Asked("redeem", [own.public])
-        engine.post(engine.tracker.calling.call, asked)
-        engine.result(asked, deadline - time.monotonic(), timeout)
+        try:
+            _redeem(engine, keys.create(path), deadline, timeout)
+        except NotPermitted:
+            if not had_key:
+                raise
+            # The key of an earlier time was revoked; who invites anew wants a new one.
+            _redeem(engine, keys.renew(path), deadline, timeout)
     finally:
         engine.close(1.0, keep_leases=False)
     return network
+
+
+def _redeem(engine: Engine, own: KeyPair, deadline: float, timeout: float) -> None:
+    asked = Asked("redeem", [own.public])
+    engine.post(engine.tracker.calling.call, asked)
+    engine.result(asked, deadline - time.monotonic(), timeout)
 
 
 def _remember(invitation: Invitation) -> Network:

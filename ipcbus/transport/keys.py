@@ -67,6 +67,12 @@ def create(path: Path) -> KeyPair:
     return load(path)
 
 
+def renew(path: Path) -> KeyPair:
+    """A new pair in the place of the one in `path`."""
+    files.write_object(path, generate()._asdict())
+    return load(path)
+
+
 def is_key(text: object) -> TypeGuard[str]:
     """Whether `text` is a key as we write them."""
     return isinstance(text, str) and _HEX.match(text) is not None

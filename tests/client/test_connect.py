@@ -241,6 +241,29 @@ def test_an_invitation_works_once(line: str, elsewhere: Path) -> None:
 
 
 @pytest.mark.security
+@pytest.mark.parametrize("name", ["carol", "@prod"])
+def test_who_was_revoked_and_is_invited_anew_gets_a_new_key(
+    connect: Connect, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    operator = connect("")
+    first = invitations.invite(operator, name, 60)
+    monkeypatch.setenv("IPCBUS_HOME", str(home / "elsewhere"))
+    key = invitations.join_network(first).key_path(name)
+    before = key.read_text()
+    operator.call("revoke", name)
+    monkeypatch.setenv("IPCBUS_HOME", str(home))
+    again = invitations.invite(operator, name, 60)
+    monkeypatch.setenv("IPCBUS_HOME", str(home / "elsewhere"))
+
+    invitations.join_network(again)
+
+    assert key.read_text() != before
+    known = operator.keys()
+    states = {row.state for row in known if row.name == name}
+    assert states == {"live", "revoked"}
+
+
+@pytest.mark.security
 def test_an_invitation_expires(short_line: str, elsewhere: Path) -> None:
     until(lambda: _is_refused(short_line))
 
