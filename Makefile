@@ -53,8 +53,9 @@ soak: venv  ## the long tests: kills, floods, millions of messages
 
 bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.bridge
 
-demo: venv  ## two networks, three agents, a broker that is killed: what was proved
+demo: venv  ## two networks and a bridge, all of them killed: what was proved
 	$(BIN)/python -m ipcbus.doors.demo
 
 wheel: venv  ## build the wheel, install it alone, and talk through it

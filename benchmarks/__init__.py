@@ -4,7 +4,7 @@
                                       next to a raw relay and raw commits
     python -m benchmarks.backlog      a mailbox with a million messages
     python -m benchmarks.oneshot      `ipcbus send` as a whole process
-    python -m benchmarks.profiled     where the broker and the clients spend their time
+    python -m benchmarks.bridge       across a bridge, next to one network alone
 
 Figures of one run can be compared with each other, those of two runs hardly: all that
 is compared takes turns within a run, and what is quoted is the median of the rounds.

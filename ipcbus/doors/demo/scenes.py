@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final
 
 from ipcbus import networks
 from ipcbus.client.connect import connect
-from ipcbus.client.message import Message, Receipt
-from ipcbus.client.pending import Pending
-from ipcbus.client.sync import Client
-from ipcbus.doors.demo.story import Shell, Story
+from ipcbus.doors.demo.across import ask_across, forbidden, outage
+from ipcbus.doors.demo.cast import (
+    WAIT_S,
+    Cast,
+    Read,
+    arrived,
+    kill_broker,
+    read_burst,
+    status,
+    stored,
+)
+from ipcbus.doors.demo.story import Story
 from ipcbus.errors import NotPermitted, UnknownRecipient
 
 BURST: Final = 4_000
@@ -27,17 +33,8 @@ FIRST: Final = 3_000
 KILL_AT: Final = 200
 """How many of them are accepted when it dies."""
 
-WAIT_S: Final = 20.0
-"""How long anything here may take."""
-
-
-class Cast(NamedTuple):
-    """Who is on the stage of network dev."""
-
-    alice: Client
-    bob: Shell
-    carol: Client
-
+ENDINGS: Final = ("acked", "relayed", "filtered", "expired", "bounced", "dead")
+"""How what was accepted ends, as a broker counts it."""
 
 Scene = Callable[[Story, Cast], None]
 
@@ -51,17 +48,14 @@ def isolation(story: Story, cast: Cast) -> None:
     # As somebody would do it who knows where prod is and has the keys of dev.
     intruder = networks.create("prod-by-dev")
     intruder.save(networks.Saved(remote=info.endpoint, server_key=info.server_key))
-    for key in (dev.key_path("alice"), dev.operator_key):
-        target = intruder.folder / key.relative_to(dev.folder)
-        networks.write_private(target, key.read_bytes())
     refused = 0
-    for name in ("alice", ""):
-        who = name or "the operator of dev"
+    for who, key in (("alice", dev.key_path("alice")), ("operator", dev.operator_key)):
+        networks.write_private(intruder.key_path(who), key.read_bytes())
         try:
-            connect(intruder.name, agent=name, timeout=WAIT_S).close()
+            connect(intruder.name, agent=who, timeout=WAIT_S).close()
         except NotPermitted as error:
             refused += 1
-            story.tell(who if name else "operator", f"at prod with dev's key: {error}")
+            story.tell(who, f"at prod with the key from dev: {error}")
     shutil.rmtree(intruder.folder)
     story.prove("a key of one network opens no other", refused == 2, f"{refused} of 2")
     with connect("prod", agent="") as operator:
@@ -128,20 +122,23 @@ def takeover(story: Story, cast: Cast) -> None:
     """kill -9 among many messages; nobody but the clients does anything about it."""
     story.title("The broker is killed in the middle of it")
     alice, before = cast.alice, cast.alice.epoch
+    read: list[Read] = []
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_burst, cast.carol)
+        reading = pool.submit(read_burst, cast.carol, BURST, read)
         story.tell("alice", f"> carol: {BURST} numbered messages, as fast as it goes")
         sent = [alice.submit("carol", str(number)) for number in range(FIRST)]
         sent[KILL_AT].result(WAIT_S)
-        killed, unanswered = kill_broker(story, sent)
+        killed = time.monotonic()
+        kill_broker(story, "dev")
+        unanswered = sum(not pending.done() for pending in sent)
         sent += [alice.submit("carol", str(number)) for number in range(FIRST, BURST)]
         receipts = [pending.result(WAIT_S) for pending in sent]
         outage = time.monotonic() - killed
-        read = reading.result()
+        reading.result()
     again = sum(receipt.again for receipt in receipts)
     story.tell("alice", f"all {BURST} are accepted, {outage:.2f} s after the kill")
     story.tell("carol", f"read all, the last one is {read[-1].number if read else '-'}")
-    first = list(dict.fromkeys(one.number for one in read))  # where each came first
+    first, new = arrived(read), stored(read)
     lost = BURST - len(first)
     story.prove("a client took the network over", alice.epoch == before + 1, "1 kill")
     story.prove(
@@ -149,7 +146,6 @@ def takeover(story: Story, cast: Cast) -> None:
         lost == 0,
         f"{BURST} sent, {FIRST} of them before the kill, {lost} lost",
     )
-    new = [one.number for one in read if one.attempt == 1]
     story.prove(
         "none was stored twice",
         len(set(new)) == len(new),
@@ -162,60 +158,25 @@ def takeover(story: Story, cast: Cast) -> None:
     )
 
 
-class Read(NamedTuple):
-    """A numbered message as carol got it."""
-
-    number: int
-    attempt: int
-
-
-def kill_broker(story: Story, sent: Sequence[Pending[Receipt]]) -> tuple[float, int]:
-    """SIGKILL; when that was, and how many sends had no answer."""
-    info = networks.find("dev").broker_info()
-    assert info is not None
-    assert info.is_alive(), "it is the broker, not a pid that was used again"
-    killed = time.monotonic()
-    os.kill(info.pid, signal.SIGKILL)
-    unanswered = sum(not pending.done() for pending in sent)
-    story.tell("", f"kill -9 {info.pid}, the broker of dev")
-    return killed, unanswered
-
-
-def read_burst(carol: Client) -> list[Read]:
-    """All as they come, each acked; until every number has come."""
-    read: list[Read] = []
-    deadline = time.monotonic() + WAIT_S
-    while len({one.number for one in read}) < BURST:
-        messages = carol.receive(max=256, timeout=max(0.0, deadline - time.monotonic()))
-        if not messages:
-            break
-        for message in messages:
-            read += take(message)
-            message.ack()
-    carol.flush(WAIT_S)
-    return read
-
-
-def take(message: Message) -> list[Read]:
-    return [Read(int(message.body), message.attempt)]
-
-
 def books(story: Story, cast: Cast) -> None:
-    """Every entry that was accepted has ended, or waits: counted by the broker."""
+    """Every entry that was accepted has ended, or waits: counted by the brokers."""
     story.title("The books")
-    with connect("dev", agent="") as operator:
-        status = operator.status()
-    count = {"accepted": 0, "acked": 0, **status["counters"]}
-    waiting = sum(
-        box["waiting"] + box["leased"] for box in status["mailboxes"].values()
-    )
-    ended = sum(count.get(name, 0) for name in ("acked", "expired", "bounced", "dead"))
-    story.tell("", f"accepted {count['accepted']}, ended {ended}, waiting {waiting}")
+    sums = [balance(story, network) for network in ("dev", "prod")]
     story.prove(
         "what was accepted is what ended and what waits",
-        count["accepted"] == ended + waiting and count["acked"] >= BURST,
-        f"{count['accepted']} = {ended} + {waiting}",
+        all(accepted == ended + waiting for accepted, ended, waiting in sums),
+        ", ".join(f"{a} = {e} + {w}" for a, e, w in sums),
     )
+
+
+def balance(story: Story, network: str) -> tuple[int, int, int]:
+    told = status(network)
+    counters, boxes = told["counters"], told["mailboxes"].values()
+    waiting = sum(box["waiting"] + box["leased"] for box in boxes)
+    ended = sum(counters.get(name, 0) for name in ENDINGS)
+    accepted = counters.get("accepted", 0)
+    story.tell("", f"{network}: accepted {accepted}, ended {ended}, waiting {waiting}")
+    return accepted, ended, waiting
 
 
 SCENES: Final[tuple[Scene, ...]] = (
@@ -224,5 +185,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     ask_and_reply,
     broadcast,
     takeover,
+    ask_across,
+    forbidden,
+    outage,
     books,
 )

@@ -15,7 +15,9 @@ from typing import Final, TextIO
 
 from ipcbus import networks
 from ipcbus.client.connect import connect
-from ipcbus.doors.demo.scenes import SCENES, Cast, Scene
+from ipcbus.doors.demo.bridge import Bridge
+from ipcbus.doors.demo.cast import Cast
+from ipcbus.doors.demo.scenes import SCENES, Scene
 from ipcbus.doors.demo.story import Shell, Story
 from ipcbus.errors import IpcbusError
 
@@ -53,10 +55,18 @@ def perform(story: Story, scenes: Sequence[Scene]) -> None:
     for name in ("dev", "prod"):
         up = operator.run("up", "--network", name, "--detach")
         story.tell("", f"network {name} is up at {up['endpoint']} (pid {up['pid']})")
-    with connect("dev", agent="alice") as alice, connect("dev", agent="carol") as carol:
-        cast = Cast(alice, Shell(story, "bob", "dev"), carol)
-        for scene in scenes:
-            scene(story, cast)
+    bob, dana = Shell(story, "bob", "dev"), Shell(story, "dana", "prod")
+    bridge = Bridge(story)
+    try:
+        with (
+            connect("dev", agent="alice") as alice,
+            connect("dev", agent="carol") as carol,
+        ):
+            cast = Cast(alice, bob, carol, dana, bridge)
+            for scene in scenes:
+                scene(story, cast)
+    finally:
+        bridge.end()
     operator.run("down", "--all")
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -42,6 +43,12 @@ class Story:
         self._out.write(f"{self._paint(seconds, 2)}  {who:<7} {text}\n")
         self._out.flush()
 
+    def command(self, who: str, args: Sequence[str]) -> str:
+        """Show the command line `ipcbus ARGS --json`; returns ARGS as shown."""
+        shown = " ".join(repr(arg) if " " in arg else arg for arg in args)
+        self.tell(who, f"$ ipcbus {shown} --json")
+        return shown
+
     def prove(self, claim: str, held: bool, counts: str) -> None:
         self.proofs.append(Proof(claim, held, counts))
         if not held:
@@ -74,15 +81,14 @@ class Shell:
         # The code that runs here, also if it is a checkout that is not installed.
         code = str(Path(ipcbus.errors.__file__).parent.parent)
         who = {"IPCBUS_AGENT": name, "IPCBUS_NETWORK": network} if network else {}
-        self._env = {**os.environ, "PYTHONPATH": code, **who}
+        self.env = {**os.environ, "PYTHONPATH": code, **who}
 
     def run(self, *args: str) -> Any:
         """Carry out `ipcbus ARGS --json`: its document. Raises if it fails."""
-        shown = " ".join(repr(arg) if " " in arg else arg for arg in args)
-        self._story.tell(self._name, f"$ ipcbus {shown} --json")
+        shown = self._story.command(self._name, args)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "ipcbus", *args, "--json"],
-            env=self._env,
+            env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=COMMAND_S,
