@@ -96,8 +96,10 @@ class NetworkEnd:
 
     def _open(self, tell: Tell) -> None:
         """Connect until it can be; the end itself connects again when it is lost."""
+        made = threading.Event()
 
         def heard(event: links.End) -> None:
+            made.wait()  # whoever is told may ask the end at once
             if isinstance(event, links.Up):
                 self.network_id = event.welcome.network_id
             if isinstance(event, links.Ended) and not self._closed.is_set():
@@ -116,6 +118,7 @@ class NetworkEnd:
                     start=self._start,
                     outward=self._outward,
                 )
+                made.set()
                 return
             except ipcbus.IpcbusError as error:
                 tell(links.Down(str(error)))
@@ -166,7 +169,9 @@ class NetworkEnd:
         return self._end.ask(name, *args, body=body)
 
     def _call(self, done: Done, name: str, *args: Any, said: Any = None) -> None:
-        if self._end is None:
+        """Ask, if it is there. What is asked while it is away is void: at the next `Up`
+        all begins anew, and a day of reports would only have to be told first."""
+        if self._end is None or not self._end.connected:
             return
         try:
             pending = self._end.call(name, *args, said=said)

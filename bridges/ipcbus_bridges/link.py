@@ -113,6 +113,7 @@ class Link:
         self._next_ask = 0
         self._next_report = 0
         self._asked = False
+        self._outdated = False  # it was asked with other terms than those of now
 
     # --- ends come and go ----------------------------------------------------------
 
@@ -151,7 +152,9 @@ class Link:
         self._asked = False
         if not all(self._up.values()):
             return
-        if leading:
+        if leading and self._outdated:
+            self._ask(now)
+        elif leading:
             self._epoch = epoch
             self._credited = True
             self._enter("running", "", now)
@@ -283,11 +286,20 @@ class Link:
     # --- rules change, time passes ------------------------------------------------
 
     def reload(self, rules: LinkRules, terms: Terms, now: int) -> None:
-        """Other rules from now on. What is not under way is judged again."""
+        """Other rules from now on. What is not under way is judged again.
+
+        What the source sends before it knows of that must not overtake what it gets
+        back: it is given back too, until the lead is given anew.
+        """
         self.moving.problem = ""
         self._rules, self._terms = rules, terms
-        self._settle(self._streams.release(flying=False))
-        if self._epoch and all(self._up.values()) and not self._asked:
+        if self._credited:
+            self._credited = False
+            self.actions.append(Credit(0, 0))
+            self._settle(self._streams.release(flying=False))
+        if self._asked:
+            self._outdated = True
+        elif self._epoch and all(self._up.values()):
             self._ask(now)
 
     def config_error(self, reason: str) -> None:
@@ -335,7 +347,7 @@ class Link:
     # --- within ----------------------------------------------------------------------
 
     def _ask(self, now: int) -> None:
-        self._asked = True
+        self._asked, self._outdated = True, False
         self._next_ask = now + ASK_MS
         self.actions.append(Lead(self.moving.terms(self._rules, self._terms)))
 

@@ -83,8 +83,7 @@ def header_of(draft: Draft, sender: str, accepted_at: int) -> Header:
 
 def leaving(header: Header, body: bytes, *, granted: bool) -> Header:
     """A header for another network. `granted`: no rule of a bridge need allow it."""
-    flags = header.flags | FLAG_GRANTED if granted else header.flags
-    return digested(header, body)._replace(flags=flags)
+    return digested(header, body, FLAG_GRANTED if granted else 0)
 
 
 def is_full(box: Mailbox, size: int, bounds: tuple[int, int]) -> bool:

@@ -91,6 +91,8 @@ class Link:
     def hold_ms(self, sender: str, to: str) -> int:
         """How long a message waits; `sender` in full. A rule that looks at more than
         who writes to whom is for the bridge to judge, so the longest counts here."""
+        if not self._holds:  # as of most links; this is asked for every message
+            return self.terms.hold_ms
         found = [ms for rule, ms in self._holds if rule.matches(sender, to)]
         return max(found, default=self.terms.hold_ms)
 

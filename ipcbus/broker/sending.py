@@ -115,9 +115,9 @@ class Sending:
                     raise _NoRoom
                 self._check(turn, agent, draft, body)
                 route = routes.get(draft.to)
-                if route is None:
+                if route is None or (route.link is not None and draft.reply_to):
                     route = self.routing.find(turn, agent.number, draft)
-                    if route.state == ACCEPTED and route.link is None:
+                    if route.state == ACCEPTED and route.grant is None:
                         routes[draft.to] = route  # nothing changes it in this turn
                 self._plan(turn, batch, agent, draft, body, route)
             except (StoreFull, CannotServe):
@@ -216,11 +216,7 @@ class Sending:
         for box in boxes:
             taker = self._delivery.reserve(box, header.reply_to, size)
             attempt = 0 if taker is None else 1
-            until = expires
-            if box.blocked is not None:
-                until = self._links.held_until(
-                    box.number, header, expires, header.accepted_at
-                )
+            until = self._until(box, header, expires)
             batch.entries.append(
                 Entry(box.number, rank, seq, attempt, 0, until, shared, size)
             )
@@ -241,6 +237,13 @@ class Sending:
         )
         if header.attachments:
             batch.attached += [(seq, sha256) for sha256, *_ in header.attachments]
+
+    def _until(self, box: Mailbox, header: Header, expires: int) -> int:
+        """When an entry expires; what waits for a bridge does not wait for ever."""
+        if box.blocked is None:
+            return expires
+        wall = header.accepted_at
+        return self._links.held_until(box.number, header, expires, wall)
 
     def _with_room(
         self, batch: Batch, header: Header, boxes: list[Mailbox], size: int
@@ -266,12 +269,13 @@ class Sending:
 
     def _give_up_oldest(self, batch: Batch, topic: str, box: Mailbox) -> None:
         """Where a rule says so, the oldest of a topic makes room for the newest."""
-        if not self._links.by_number(box.number).drops(topic):
+        link = self._links.by_number(box.number)
+        if not link.drops(topic):
             return
         for waiting in self._store.mail.page(box.number, BOTTOM, LOOKED_AT, 1 << 24):
             entry = waiting.entry
             to = unpack_header(waiting.header).to
-            if to[:1] != "#" or entry.seq in box.leases:
+            if to[:1] != "#" or not link.drops(to[1:]) or entry.seq in box.leases:
                 continue
             key = Key(entry.mailbox, entry.rank, entry.seq)
             box.rewind((entry.rank, entry.seq))
@@ -299,6 +303,10 @@ class Sending:
 
         Returns the places in the batch of messages whose id was known already.
         """
+        for box in batch.given_up:  # also if there was no room all the same
+            turn.counted["filtered"] += 1
+            turn.counted[f"{self._links.peer_of(box.number)}:filtered"] += 1
+            turn.touched.add(box.number)
         if not batch.rows:
             return []
         known = self._store.mail.add(batch.rows, batch.entries)
@@ -329,10 +337,6 @@ class Sending:
         for seq, header, box in batch.full:
             if seq not in skipped:
                 self._ends.full(turn, header, box.number)
-        for box in batch.given_up:
-            turn.counted["filtered"] += 1
-            turn.counted[f"{self._links.peer_of(box.number)}:filtered"] += 1
-            turn.touched.add(box.number)
         for seq, grant in batch.grants:
             if seq not in skipped:
                 self._use(grant)

@@ -91,6 +91,10 @@ class LinkEnd(Worker[LinkTracker]):
         self._tell = tell
         self.tracker.calling.network = self.network
 
+    @property
+    def connected(self) -> bool:
+        return self.failed is None and self.tracker.greeted
+
     def credit(self, messages: int, size: int) -> None:
         """How much egress mail may come before it is settled."""
         messages, size = min(messages, MAX_CREDIT), min(size, MAX_CREDIT_BYTES)
@@ -120,7 +124,7 @@ class LinkEnd(Worker[LinkTracker]):
         return asked.result(ASK_S)
 
     def _say(self, said: Xfer | Return | Credit) -> None:
-        if self.failed is None and self.tracker.greeted:
+        if self.connected:
             self.tracker.waiting.append(said)
             self._wake()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ipcbus.protocol import limits
@@ -19,6 +20,9 @@ from ipcbus.protocol.messages import BOUNCE, OUTCOMES, SENDABLE_KINDS, Move
 from ipcbus.protocol.pieces import DIGEST, check_meta
 
 KINDS = SENDABLE_KINDS | {BOUNCE}
+
+SHORT_META = 64
+"""Bytes of a meta up to which it is remembered that it was right."""
 
 
 def read_move(raw: Any) -> Move:
@@ -67,8 +71,15 @@ def read_move(raw: Any) -> Move:
     if attached is not None:
         need(is_attachments(attached), "wrong attachments")
     if meta is not None:
-        check_meta(meta)
+        short = type(meta) is bytes and len(meta) <= SHORT_META
+        (_check_short if short else check_meta)(meta)
     return move
+
+
+@lru_cache(maxsize=1024)
+def _check_short(meta: bytes) -> None:
+    """Most messages have one of very few."""
+    check_meta(meta)
 
 
 def _is_id(value: object) -> bool:

@@ -14,7 +14,7 @@ from ipcbus.protocol.messages import Header
 from ipcbus.protocol.pieces import DIGEST
 
 
-def digested(header: Header, body: bytes) -> Header:
+def digested(header: Header, body: bytes, more_flags: int = 0) -> Header:
     """The header with the digest that its origin makes of a message, once, for all the
     networks that it crosses: the same id with another digest is another message."""
     h = header
@@ -22,4 +22,4 @@ def digested(header: Header, body: bytes) -> Header:
     said = (h.sender, h.to, h.kind, h.priority, ttl_ms, h.thread, h.reply_to)
     packed = packb((*said, h.attachments, h.meta))
     made = blake2b(packed + body, digest_size=DIGEST).digest()
-    return header._replace(digest=made)
+    return Header(*header[:13], made, header.flags | more_flags)
