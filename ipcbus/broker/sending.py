@@ -13,7 +13,6 @@ from ipcbus.broker.batch import (
     OVERHEAD,
     Batch,
     header_of,
-    is_full,
     is_same,
     leaving,
 )
@@ -22,8 +21,9 @@ from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.links import Links
-from ipcbus.broker.mailbox import BOTTOM, Mailbox, Mailboxes
+from ipcbus.broker.mailbox import Mailbox, Mailboxes
 from ipcbus.broker.rates import Rates
+from ipcbus.broker.room import Room
 from ipcbus.broker.routing import Route, Routing
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.settings import Settings
@@ -48,19 +48,15 @@ from ipcbus.protocol.messages import (
     Header,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header, unpack_header
+from ipcbus.protocol.pieces import pack_header
 from ipcbus.store.base import Store
 from ipcbus.store.records import (
     Agent,
     Entry,
-    Key,
     ReplyGrant,
     Row,
     Waiting,
 )
-
-LOOKED_AT = 100
-"""Entries among which the oldest of a topic is looked for, when it must make room."""
 
 
 class _NoRoom(Exception):
@@ -94,6 +90,7 @@ class Sending:
         self._ends = ends
         self._blobs = blobs
         self._rates = Rates(settings)
+        self._room = Room(store.mail, settings, directory, links)
         self.routing = Routing(
             network, settings, directory, boxes, links, store.crossings
         )
@@ -210,7 +207,7 @@ class Sending:
         shared = 1 if len(boxes) > 1 else 0
         mailbox = 0 if shared else boxes[0].number
         if sender:
-            boxes = self._with_room(batch, header, boxes, size)
+            boxes = self._room.find(batch, header, boxes, size, self.last_seq + 1)
         self.last_seq = seq = self.last_seq + 1
         rank = PRIORITIES - 1 - header.priority
         for box in boxes:
@@ -244,57 +241,6 @@ class Sending:
             return expires
         wall = header.accepted_at
         return self._links.held_until(box.number, header, expires, wall)
-
-    def _with_room(
-        self, batch: Batch, header: Header, boxes: list[Mailbox], size: int
-    ) -> list[Mailbox]:
-        """The mailboxes that can take a message of `size`. Raises if it is none."""
-        bounds = self._settings.mailbox_messages, self._settings.mailbox_bytes
-        if header.to[:1] == "#" and len(self._links):
-            for box in boxes:
-                if box.blocked is not None and is_full(box, size, bounds):
-                    self._give_up_oldest(batch, header.to[1:], box)
-        for box in boxes:
-            most, most_bytes = box.most or bounds
-            if box.messages >= most or box.bytes + size > most_bytes:
-                break
-        else:
-            return boxes
-        if len(boxes) == 1:
-            raise self._full(boxes[0], size)
-        full = [box for box in boxes if is_full(box, size, bounds)]
-        seq = self.last_seq + 1
-        batch.full += [(seq, header, box) for box in full]
-        return [box for box in boxes if box not in full]
-
-    def _give_up_oldest(self, batch: Batch, topic: str, box: Mailbox) -> None:
-        """Where a rule says so, the oldest of a topic makes room for the newest."""
-        link = self._links.by_number(box.number)
-        if not link.drops(topic):
-            return
-        for waiting in self._store.mail.page(box.number, BOTTOM, LOOKED_AT, 1 << 24):
-            entry = waiting.entry
-            to = unpack_header(waiting.header).to
-            if to[:1] != "#" or not link.drops(to[1:]) or entry.seq in box.leases:
-                continue
-            key = Key(entry.mailbox, entry.rank, entry.seq)
-            box.rewind((entry.rank, entry.seq))
-            box.count(-1, -entry.size)
-            self._store.mail.remove([key], keep=self._settings.history_ms > 0)
-            batch.given_up.append(box)
-            return
-
-    def _full(self, box: Mailbox, size: int) -> BoundExceeded:
-        name = self._directory.name(box.number)
-        bounds = self._settings.mailbox_messages, self._settings.mailbox_bytes
-        most, most_bytes = box.most or bounds
-        if box.messages >= most:
-            return BoundExceeded(
-                bound=f"mailbox_messages of {name}", value=box.messages + 1, limit=most
-            )
-        return BoundExceeded(
-            bound=f"mailbox_bytes of {name}", value=box.bytes + size, limit=most_bytes
-        )
 
     # --- into the store ----------------------------------------------------
 
