@@ -283,9 +283,9 @@ class Links:
         if link.leader not in (None, session) or link.row.paused:
             return False
         link.agree(terms, self.network)
+        self._join(link)  # it may be refused, and then nobody leads
         link.leader = session
         self.put(link, epoch=link.row.epoch + 1, terms=json.dumps(terms._asdict()))
-        self._join(link)
         # What a former leader put off is tried anew, in the order in which it came.
         assert link.box.blocked is not None
         link.box.blocked.clear()

@@ -99,7 +99,10 @@ def state_of(link: dict[str, Any]) -> tuple[str, str]:
         return "connecting", ""
     if said["age_ms"] > STALE_S * 1000:
         return "silent", f"its bridge has said nothing for {said['age_ms'] // 1000} s"
-    return str(said.get("state", "connecting")), str(said.get("reason", ""))
+    why = str(said.get("reason", ""))
+    if not why and said.get("problem"):
+        why = f"by its old rules: {said['problem']}"
+    return str(said.get("state", "connecting")), why
 
 
 def leads_in_only(link: dict[str, Any]) -> bool:

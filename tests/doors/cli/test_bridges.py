@@ -71,6 +71,20 @@ def test_links_that_run_are_well(run: Run, call: Call, bridge: Bridge) -> None:
     assert {link["network"] for link in only} == {"dev", "prod"}
 
 
+def test_rules_that_cannot_be_read_again_show_in_the_status(
+    run: Run, call: Call, bridge: Bridge, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules:\n  - id: all\n    allow: '* <-> *'\n")
+    bridge("--rules", str(file))
+    file.write_text("rules:\n  - id: all\n    alow: '* <-> *'\n")
+
+    until(lambda: "by its old rules" in state(call)["why"])
+
+    assert (state(call)["state"], "alow" in state(call)["why"]) == ("running", True)
+    assert "by its old rules" in run("bridges", "status").out
+
+
 def test_the_other_half_of_one_way_is_well_and_takes_no_mail(
     run: Run, call: Call, bridge: Bridge
 ) -> None:
