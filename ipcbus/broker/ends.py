@@ -158,29 +158,28 @@ class Ends:
 
     def bury(self, turn: Turn, box: Mailbox, key: Key, reason: str) -> None:
         """Too many attempts: a dead letter, kept until replayed or dropped."""
-        waiting = self._mail.get(key)
-        assert waiting is not None
-        box.rewind((key.rank, key.seq))
-        box.count(-1, -waiting.entry.size)
-        turn.touched.add(box.number)
-        turn.counted["dead"] += 1
-        self._mail.bury(key, CODES[GIVEN_UP], reason, turn.now.wall)
-        header = unpack_header(waiting.header)
+        dead = self._bury(turn, box, key, CODES[GIVEN_UP], reason)
         name = self._directory.name(box.number)
-        attempts = f"given up after {waiting.entry.attempt} attempts: {reason}"
-        self._bounce(turn, header, name, GIVEN_UP, attempts)
+        attempts = f"given up after {dead.entry.attempt} attempts: {reason}"
+        self._bounce(turn, unpack_header(dead.header), name, GIVEN_UP, attempts)
 
     def park(self, turn: Turn, box: Mailbox, key: Key, status: str, why: str) -> None:
         """The way to another network refused it: a dead letter of the link."""
+        dead = self._bury(turn, box, key, CODES.get(status, REFUSED), why)
+        header = unpack_header(dead.header)
+        self._bounce(turn, header, header.to, status, why)
+
+    def _bury(
+        self, turn: Turn, box: Mailbox, key: Key, code: str, reason: str
+    ) -> Waiting:
         waiting = self._mail.get(key)
         assert waiting is not None
         box.rewind((key.rank, key.seq))
         box.count(-1, -waiting.entry.size)
         turn.touched.add(box.number)
         turn.counted["dead"] += 1
-        self._mail.bury(key, CODES.get(status, REFUSED), why, turn.now.wall)
-        header = unpack_header(waiting.header)
-        self._bounce(turn, header, header.to, status, why)
+        self._mail.bury(key, code, reason, turn.now.wall)
+        return waiting
 
     def receipt(self, turn: Turn, box: Mailbox, key: Key, how: str) -> None:
         """Tell the sender of a message how far it came, if it wanted to know that."""
