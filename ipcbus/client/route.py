@@ -46,7 +46,7 @@ class Route:
             if self._start and (needed or info is not None):
                 from ipcbus.transport import launch  # 10 ms that most never pay
 
-                info = launch.ensure(network, wait_s=self._wait_s)
+                info = launch.ensure(network, wait_s=self._wait_s, needed=needed)
             elif info is None or not network.is_served():
                 raise NoBroker(
                     network=network.name,

@@ -2,8 +2,13 @@
 
 ZeroMQ would reconnect by itself, but has either jitter or backoff and, after a refused
 handshake, neither an end nor a word; and what it had queued is lost or sent in the
-name of a session that is over. So its reconnection is off. A connection that fails
-says so through the monitor, is closed, and its owner makes a new one.
+name of a session that is over. So it may do so after an hour only. A connection that
+fails says so through the monitor, is closed, and its owner makes a new one.
+
+It is not off (RECONNECT_IVL -1), and IMMEDIATE is not on: with either of them libzmq
+takes the pipe away from under a reader when the connection ends, and a reader that has
+the first frame of a message by then aborts the process (`!_more`, fq.cpp:80). Of
+clients that were frozen and woke up to a full inbox every second one did.
 
 No bound of ZeroMQ is relied on: what may be under way is bounded by credit one way and
 by the send window the other, and a queue that fills aborts the process (libzmq #3937).
@@ -33,6 +38,9 @@ EVENTS: Final = (
     | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
 )
+
+NEVER_MS: Final = 3_600_000
+"""Until ZeroMQ would connect again: by then the socket has long been closed."""
 
 MOST_SOCKETS: Final = 8192
 """Three of them make one client; tests and benchmarks run hundreds in a process."""
@@ -109,8 +117,7 @@ class Dealer:
             reason = f"{target.network} does not know this key, or it was revoked"
             return NotPermitted(reason=reason)
         if self.ready:
-            reason = f"the connection to {target.endpoint} broke"
-            return Disconnected(network=target.network, reason=reason)
+            return self._broke()
         if event == zmq.EVENT_CLOSED:
             reason = f"nobody listens at {target.endpoint}"
         else:
@@ -134,13 +141,19 @@ class Dealer:
         return head, body
 
     def send(self, frames: Frames) -> None:
-        """Raises `Disconnected` if ZeroMQ does not take it: there is no pipe."""
+        """Raises `Disconnected` if there is no connection yet, or ZeroMQ does not take
+        it."""
+        if not self.ready:
+            raise self._broke()
         try:
             self._send(frames[0], zmq.SNDMORE | zmq.NOBLOCK)
             self._send(frames[1], zmq.NOBLOCK)
         except zmq.Again as error:
-            reason = f"the connection to {self.target.endpoint} broke"
-            raise Disconnected(network=self.target.network, reason=reason) from error
+            raise self._broke() from error
+
+    def _broke(self) -> Disconnected:
+        reason = f"the connection to {self.target.endpoint} broke"
+        return Disconnected(network=self.target.network, reason=reason)
 
     def close(self, linger_ms: int = 0) -> None:
         """`linger_ms` gives a last word time to leave; this does not wait for it."""
@@ -154,8 +167,7 @@ def _set_options(socket: zmq.Socket[bytes], target: Target, keys: KeyPair) -> No
         (zmq.RCVHWM, 0),
         (zmq.SNDHWM, 0),
         (zmq.SNDTIMEO, 0),
-        (zmq.IMMEDIATE, 1),
-        (zmq.RECONNECT_IVL, -1),
+        (zmq.RECONNECT_IVL, NEVER_MS),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.MAXMSGSIZE, MAX_FRAME),
     ):

@@ -58,9 +58,16 @@ def command(network: Network) -> list[str]:
 
 
 def ensure(
-    network: Network, *, wait_s: float = 15.0, command: Command = command
+    network: Network,
+    *,
+    wait_s: float = 15.0,
+    command: Command = command,
+    needed: bool = True,
 ) -> BrokerInfo:
     """Who serves `network`, started if nobody does.
+
+    A broker that was stopped has taken broker.json away, and stays stopped unless one
+    is `needed`; it may do so while we wait.
 
     Raises `NoBroker` after `wait_s`, or what keeps the broker from starting.
     """
@@ -71,6 +78,8 @@ def ensure(
     with network.starter_lock(wait_s):
         while time.monotonic() < deadline:
             if not network.is_served():
+                if not needed and network.broker_info() is None:
+                    raise NoBroker(network=network.name, reason="it was stopped")
                 try:
                     return start(
                         network, wait_s=deadline - time.monotonic(), command=command

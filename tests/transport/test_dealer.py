@@ -197,6 +197,36 @@ def test_the_wake_up_fd_ends_a_wait(
     assert time.monotonic() - begun < 5
 
 
+def test_what_came_before_the_end_of_a_connection_is_read_to_its_last_frame(
+    server: tuple[zmq.Socket[bytes], Target], open_dealer: Open
+) -> None:
+    """As a client does that was frozen and finds its session closed."""
+    router, target = server
+    dealer = open_dealer(target, keys.generate())
+    until_ready(dealer)
+    dealer.send((b"head", b"body"))
+    peer = router.recv_multipart()[0]
+    router.linger = 5_000
+    for _ in range(200):
+        router.send_multipart([peer, b"head", b"body"])
+    dealer.wait(10)
+    assert dealer.receive() == (b"head", b"body")
+    router.close()
+    with pytest.raises(Disconnected):
+        _watch_to_the_end(dealer)
+    read = 1
+    while dealer.receive() is not None:
+        read += 1
+    assert read == 200
+
+
+def _watch_to_the_end(dealer: Dealer) -> None:
+    """And do nothing else that would let libzmq look at the socket itself."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        dealer.watch()
+
+
 def test_nothing_can_be_said_before_there_is_a_connection(open_dealer: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
