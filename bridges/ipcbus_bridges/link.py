@@ -27,8 +27,18 @@ States, and what brings one to the next (`why` says the reason):
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from ipcbus_bridges.actions import (
+    Action,
+    Credit,
+    Fetch,
+    HandOver,
+    Lead,
+    Meet,
+    Report,
+    Settle,
+)
 from ipcbus_bridges.groups import Groups
 from ipcbus_bridges.moving import Item, Moving, Stream
 from ipcbus_bridges.rates import Buckets
@@ -41,51 +51,6 @@ CREDIT_BYTES: Final = 16 * 1024 * 1024
 
 ASK_MS: Final = 1_000
 """Between two questions for the lead, and between two reports."""
-
-
-# --- actions -------------------------------------------------------------------
-
-
-class Meet(NamedTuple):
-    """Tell both ends who the other is; `met` or `refused` follows."""
-
-
-class Lead(NamedTuple):
-    """Ask the source for the lead; `led` or `refused` follows."""
-
-    terms: dict[str, Any]
-
-
-class Credit(NamedTuple):
-    messages: int
-    bytes: int
-
-
-class HandOver(NamedTuple):
-    ref: int
-    epoch: int
-    moves: list[Any]
-    bodies: list[bytes]
-
-
-class Settle(NamedTuple):
-    ref: int
-    groups: list[list[Any]]
-
-
-class Fetch(NamedTuple):
-    """Bring the attachments of a message over; `fetched` follows."""
-
-    item: Item
-
-
-class Report(NamedTuple):
-    """Tell both ends how the link is; `reported` follows."""
-
-    said: dict[str, Any]
-
-
-Action = Meet | Lead | Credit | HandOver | Settle | Fetch | Report
 
 
 class Link:
@@ -341,6 +306,7 @@ class Link:
             "epoch": self._epoch,
             "in_flight": flying,
             "waiting": waiting,
+            "rates": self._buckets.left(now),
             **self.moving.facts(self._rules),
         }
 

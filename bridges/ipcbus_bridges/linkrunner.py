@@ -14,18 +14,18 @@ from typing import Any, Final
 
 import ipcbus
 from ipcbus import links
-from ipcbus_bridges.attachments import bring
-from ipcbus_bridges.ends import Done, End
-from ipcbus_bridges.link import (
+from ipcbus_bridges.actions import (
     Credit,
     Fetch,
     HandOver,
     Lead,
-    Link,
     Meet,
     Report,
     Settle,
 )
+from ipcbus_bridges.attachments import bring
+from ipcbus_bridges.ends import Done, End
+from ipcbus_bridges.link import Link
 from ipcbus_bridges.moving import Item, Moving
 from ipcbus_bridges.presence import Presence
 from ipcbus_bridges.rules import LinkRules, Terms

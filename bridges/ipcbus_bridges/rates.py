@@ -9,7 +9,8 @@ the rate, so that all is exact in whole numbers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final, Literal, NamedTuple, TypeAlias
+from itertools import islice
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 Per: TypeAlias = Literal["rule", "sender", "pair"]
 Exceed: TypeAlias = Literal["defer", "refuse"]
@@ -17,6 +18,10 @@ Exceed: TypeAlias = Literal["defer", "refuse"]
 MAX_BUCKETS: Final = 16_384
 """What is kept, about 4 MiB. Beyond it the bucket that was not asked for longest is
 forgotten, so it is full again: too lenient to a crowd, never too strict to one."""
+
+
+TOLD: Final = 100
+"""Buckets that a status tells of."""
 
 
 class Rate(NamedTuple):
@@ -46,12 +51,7 @@ class Buckets:
 
         Only a message that passes takes a token, so asking again costs nothing.
         """
-        key = (
-            rule,
-            rate,
-            "" if rate.by == "rule" else sender.lower(),
-            (to if to[:1] == "#" else to.lower()) if rate.by == "pair" else "",
-        )
+        key = (rule, rate, *sharers(rate, sender, to))
         now = now_ms * rate.messages
         full = max(self._full.get(key, now), now) + rate.per_ms
         early = full - now - rate.per_ms * rate.messages
@@ -63,5 +63,26 @@ class Buckets:
             self._full.popitem(last=False)
         return 0
 
+    def left(self, now_ms: int) -> list[list[Any]]:
+        """`[rule, sender, recipient, messages that pass now]`, of the buckets that were
+        used last; those that are full may be missing."""
+        found = []
+        for (rule, rate, sender, to), full in islice(
+            reversed(self._full.items()), TOLD
+        ):
+            owed = max(full - now_ms * rate.messages, 0)
+            free = (rate.per_ms * rate.messages - owed) // rate.per_ms
+            found.append([rule, sender, to, free])
+        return found
+
     def __len__(self) -> int:
         return len(self._full)
+
+
+def sharers(rate: Rate, sender: str, to: str) -> tuple[str, str]:
+    """Whose bucket it is: sender and recipient, "" for all of them."""
+    whom = to if to[:1] == "#" else to.lower()
+    return (
+        "" if rate.by == "rule" else sender.lower(),
+        whom if rate.by == "pair" else "",
+    )

@@ -96,3 +96,27 @@ def test_no_more_pass_than_were_promised_and_waiting_is_enough(
             # A full bucket, and what came into it since.
             most = messages + (passed[m] - begin) * messages / per_ms
             assert m - n + 1 <= most + 1e-9
+
+
+def test_it_tells_what_is_left_of_the_buckets_that_were_used() -> None:
+    buckets = Buckets()
+    by_sender = Rate(3, 60_000, "sender")
+    assert buckets.left(0) == []
+    for sender in ("Ann@dev", "ann@dev", "ben@dev"):
+        assert buckets.take("r", by_sender, sender, "bob@prod", 0) == 0
+    assert buckets.left(0) == [["r", "ben@dev", "", 2], ["r", "ann@dev", "", 1]]
+    assert buckets.left(20_000)[1] == ["r", "ann@dev", "", 2]
+    assert buckets.left(90_000)[1] == ["r", "ann@dev", "", 3]
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 5_000), max_size=30))
+def test_as_many_pass_as_are_left(messages: int, pauses: list[int]) -> None:
+    rate, buckets, now = Rate(messages, 10_000), Buckets(), 0
+    for pause in pauses:
+        now += pause
+        buckets.take("r", rate, "a@dev", "b@prod", now)
+    left = buckets.left(now)[0][3] if pauses else messages
+    passed = 0
+    while buckets.take("r", rate, "a@dev", "b@prod", now) == 0:
+        passed += 1
+    assert passed == left

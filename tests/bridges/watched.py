@@ -14,7 +14,7 @@ from ipcbus.broker.events import Action, Hand
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import BOUNCE, FLAG_GRANTED, REFUSED, Draft
 from ipcbus.protocol.pieces import unpack_header, unroll
-from ipcbus_bridges.link import HandOver, Settle
+from ipcbus_bridges.actions import HandOver, Settle
 from ipcbus_bridges.rules import Facts
 from tests.bridges.cluster import Cluster
 from tests.bridges.wires import Net, Wire

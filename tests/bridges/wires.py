@@ -17,7 +17,7 @@ from ipcbus.protocol.limits import MAX_CREDIT_BYTES
 from ipcbus.protocol.messages import Answer, Call, Credit, Ping, Return, Xfer
 from ipcbus.protocol.pieces import pack_map
 from ipcbus.store.base import Store
-from ipcbus_bridges import link as actions
+from ipcbus_bridges import actions
 from ipcbus_bridges.attachments import bring
 from ipcbus_bridges.link import Link
 from ipcbus_bridges.moving import Moving

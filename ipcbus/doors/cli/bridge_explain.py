@@ -6,7 +6,7 @@ very functions that judge mail; so what is said here is what would happen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -147,9 +147,12 @@ _Rules = tuple[Path | None, tuple[str, ...], tuple[str, ...]]
 def _follow(a: str, b: str, facts: Facts, rules: _Rules) -> _Found:
     from ipcbus_bridges.rules import arriving_topic
 
-    going = _going(a, b, _report(a, b), rules)
+    report = _report(a, b)
+    going = _going(a, b, report, rules)
     steps: list[str] = []
     decision = going.link.decide(facts, steps)
+    if going.origin == "running":
+        steps += _rate_left(decision, facts, report.get("rates", ()))
     unasked: list[Unasked] = []
     out = _gates(a, b, "out", facts, facts.to, unasked)
     to = facts.to
@@ -157,6 +160,19 @@ def _follow(a: str, b: str, facts: Facts, rules: _Rules) -> _Found:
         to = arriving_topic(to, decision.options)
     into = _gates(b, a, "in", facts, to, unasked) if to != "*" else []
     return _Found(facts, out, going, steps, decision, into, unasked)
+
+
+def _rate_left(decision: Decision, facts: Facts, told: Iterable[Any]) -> list[str]:
+    """What is left of the rate of the rule that carries it."""
+    from ipcbus_bridges.rates import sharers
+
+    rate = decision.options.rate
+    if rate is None:
+        return []
+    shared_by = [decision.rule, *sharers(rate, facts.sender, facts.to)]
+    left = next((row[3] for row in told if row[:3] == shared_by), rate.messages)
+    exceed = "waits" if rate.exceed == "defer" else "is refused"
+    return [f"rate: {left} of {rate.messages} are left now; what is over it {exceed}"]
 
 
 def _report(a: str, b: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def bridge(trigger: str, a: str, b: str) -> int:
     from ipcbus import links
     from ipcbus.client.link_tracker import LinkTracker
     from ipcbus.protocol.messages import Return, Xfer
-    from ipcbus_bridges.link import HandOver
+    from ipcbus_bridges.actions import HandOver
     from ipcbus_bridges.linkrunner import LinkRunner
     from ipcbus_bridges.runner import run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ipcbus.networks import BrokerInfo
-from tests.doors.cli.conftest import Bridge, Call, Run
+from tests.doors.cli.conftest import Bridge, Call, Run, until
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -65,6 +65,19 @@ def test_what_is_refused_is_told_with_the_first_reason_on_its_way(
     call("grant", "dev", "prod", "--deny", "alice -> *")
     found = explain(run, "--from", "alice", "--to", "bob")
     assert found["reason"].startswith("grant out of dev")
+
+
+def test_what_is_left_of_a_rate_is_told(run: Run, call: Call, bridge: Bridge) -> None:
+    call("register", "bob", "--network", "prod")
+    bridge("--allow", "alice -> bob rate=3/day")
+    send = ("send", "bob@prod", "hi", "--network", "dev", "--wait", "relayed")
+    call(*send, agent="alice")
+
+    def steps() -> list[str]:
+        found = explain(run, "--from", "alice", "--to", "bob")
+        return list(found["rules"]["steps"])
+
+    until(lambda: "rate: 2 of 3 are left now; what is over it waits" in steps())
 
 
 def test_people_see_the_way_as_it_is_gone(run: Run, call: Call, bridge: Bridge) -> None:
