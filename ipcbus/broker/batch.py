@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.protocol.digest import digested
@@ -24,13 +27,31 @@ OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
 
 
+class Apart(Exception):
+    """Messages that are alike do not share one fate: each is to be taken alone."""
+
+
+class Part(NamedTuple):
+    """Messages alike, on their way into one mailbox.
+
+    `rows[row:]` of the batch and `entries[entry:]` begin with them; `takers[i]` gets
+    the i-th at once.
+    """
+
+    box: Mailbox
+    row: int
+    entry: int
+    takers: list[Session | None]
+
+
 class Batch:
     """Messages on their way into the store, as columns.
 
     Attributes:
+        room: bytes that the store has left for it.
         positions, rows: of the messages, the position of each in its SEND.
-        entries, boxes, takers: one for each mailbox of each message; `takers[i]` gets
-            `entries[i]` at once.
+        entries: one for each mailbox of each message.
+        parts: of `entries`, by mailbox, in order and without a gap.
         attached: seq and attachment, for each one that a message refers to.
         full: seq, header and mailbox of who had no room, where others had.
         given_up: mailboxes of which the oldest of a topic went to make room.
@@ -39,26 +60,71 @@ class Batch:
 
     __slots__ = (
         "attached",
-        "boxes",
         "entries",
         "full",
         "given_up",
         "grants",
+        "parts",
         "positions",
+        "room",
         "rows",
-        "takers",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 0) -> None:
+        self.room = room
         self.positions: list[int] = []
         self.rows: list[Row] = []
         self.entries: list[Entry] = []
-        self.boxes: list[Mailbox] = []
-        self.takers: list[Session | None] = []
+        self.parts: list[Part] = []
         self.attached: list[tuple[int, str]] = []
         self.full: list[tuple[int, Header, Mailbox]] = []
         self.given_up: list[Mailbox] = []
         self.grants: list[tuple[int, ReplyGrant]] = []
+
+    def boxes_of(self) -> dict[int, list[Mailbox]]:
+        """By seq, the mailboxes of a message."""
+        boxes: dict[int, list[Mailbox]] = {}
+        for part in self.parts:
+            for entry in self.entries[part.entry : part.entry + len(part.takers)]:
+                boxes.setdefault(entry.seq, []).append(part.box)
+        return boxes
+
+    def add_rows(
+        self,
+        header: Header,
+        sender: int,
+        mailbox: int,
+        seqs: range,
+        ids: Sequence[str],
+        packed: Sequence[bytes],
+        bodies: Sequence[bytes],
+    ) -> None:
+        same = (sender, mailbox, header.accepted_at, header.thread, header.reply_to)
+        self.rows += [
+            tuple.__new__(Row, (seq, id_, *same, head, body))
+            for seq, id_, head, body in zip(seqs, ids, packed, bodies, strict=True)
+        ]
+
+    def add_entries(
+        self,
+        box: Mailbox,
+        rank: int,
+        seqs: range,
+        takers: list[Session | None],
+        expires: int,
+        shared: int,
+        sizes: Sequence[int],
+    ) -> None:
+        """Those of the rows that were added last."""
+        number, row, entry = box.number, len(self.rows) - len(seqs), len(self.entries)
+        self.entries += [
+            tuple.__new__(
+                Entry,
+                (number, rank, seq, 1 if taker else 0, 0, expires, shared, size),
+            )
+            for seq, taker, size in zip(seqs, takers, sizes, strict=True)
+        ]
+        self.parts.append(Part(box, row, entry, takers))
 
 
 def header_of(draft: Draft, sender: str, accepted_at: int) -> Header:
@@ -86,9 +152,10 @@ def leaving(header: Header, body: bytes, *, granted: bool) -> Header:
     return digested(header, body, FLAG_GRANTED if granted else 0)
 
 
-def is_full(box: Mailbox, size: int, bounds: tuple[int, int]) -> bool:
+def is_full(box: Mailbox, size: int, bounds: tuple[int, int], count: int = 1) -> bool:
+    """Whether `count` messages of `size` bytes together have no room in a mailbox."""
     most, most_bytes = box.most or bounds
-    return box.messages >= most or box.bytes + size > most_bytes
+    return box.messages + count > most or box.bytes + size > most_bytes
 
 
 def is_same(header: Header, body: bytes, known: Row) -> bool:

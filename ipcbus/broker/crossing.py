@@ -332,9 +332,7 @@ class Crossing:
         self, turn: Turn, link: Link, batch: Batch, moves: list[Move], known: set[int]
     ) -> None:
         """The right of those who got a message to answer it."""
-        boxes: dict[int, list[Mailbox]] = {}
-        for entry, box in zip(batch.entries, batch.boxes, strict=True):
-            boxes.setdefault(entry.seq, []).append(box)
+        boxes = batch.boxes_of()
         grants = []
         for place, (row, move) in enumerate(zip(batch.rows, moves, strict=True)):
             if place in known or move.kind in BOUNCE_KINDS:

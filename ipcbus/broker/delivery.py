@@ -8,6 +8,7 @@ since; then it is stale.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, groupby
 
 from ipcbus.broker.leasing import Leasing, stream_of
 from ipcbus.broker.mailbox import Lease, Mailbox
@@ -15,8 +16,8 @@ from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import RECEIPTS, Settle, Settled
-from ipcbus.protocol.pieces import flags_of, unroll
-from ipcbus.store.records import Entry, Key, Waiting
+from ipcbus.protocol.pieces import flags_of, runs, unroll
+from ipcbus.store.records import Entry, Key, Run, Waiting
 
 
 class Delivery(Leasing):
@@ -26,7 +27,7 @@ class Delivery(Leasing):
 
     def settle(self, turn: Turn, session: Session, settle: Settle) -> None:
         box = self._boxes[session.agent]
-        stale = self._ack(turn, box, unroll(settle.acks))
+        stale = self._ack(turn, box, settle.acks)
         for seq, attempt, delay_ms, reason in settle.nacks:
             if not self.nack(turn, box, seq, attempt, delay_ms, reason):
                 stale.append(seq)
@@ -38,43 +39,50 @@ class Delivery(Leasing):
         turn.touched.add(box.number)
 
     def _ack(
-        self,
-        turn: Turn,
-        box: Mailbox,
-        receipts: list[tuple[int, int]],
-        how: str = "acked",
+        self, turn: Turn, box: Mailbox, acks: list[int], how: str = "acked"
     ) -> list[int]:
         """Returns those that were stale. `how` they end is what is counted."""
-        done: list[Key] = []
+        done: list[Run] = []
         stale = []
-        size = 0
-        for seq, attempt in dict.fromkeys(receipts):  # one may be there twice
-            lease = box.leases.get(seq)
-            if lease is None or lease.attempt != attempt:
-                lease = self._held(turn, box, seq, attempt)
-                if lease is None:
-                    stale.append(seq)
+        for seqs, attempt in _ranges(acks):
+            at = 0
+            for lease, same in groupby([box.leases.get(seq) for seq in seqs]):
+                start, at = at, at + len(list(same))
+                if lease is not None and lease.attempt == attempt:
+                    done.append(self._done(turn, box, seqs[start:at], lease, how))
                     continue
-            box.unlease(seq)
-            size += lease.size
-            done.append(key := Key(box.number, lease.rank, seq))
-            if lease.flags & RECEIPTS:
-                self._ends.receipt(turn, box, key, how)
+                for seq in seqs[start:at]:
+                    late = self._held(turn, box, seq, attempt)
+                    if late is None:
+                        stale.append(seq)
+                    else:
+                        one = range(seq, seq + 1)
+                        done.append(self._done(turn, box, one, late, how))
         if done:
-            box.count(-len(done), -size)
-            self._mail.remove(done, keep=self._settings.history_ms > 0)
-            turn.counted[how] += len(done)
+            self._mail.remove_runs(done, keep=self._settings.history_ms > 0)
             turn.touched.add(box.number)
         return stale
 
+    def _done(
+        self, turn: Turn, box: Mailbox, seqs: range, lease: Lease, how: str
+    ) -> Run:
+        """Leases of one value end well; what is to be removed."""
+        size = box.unlease(seqs)
+        if lease.flags & RECEIPTS:
+            for seq in seqs:
+                self._ends.receipt(turn, box, Key(box.number, lease.rank, seq), how)
+        box.count(-len(seqs), -size)
+        turn.counted[how] += len(seqs)
+        return Run(box.number, lease.rank, seqs[0], seqs[-1])
+
     def ack(self, turn: Turn, box: Mailbox, seq: int, attempt: int) -> bool:
-        return not self._ack(turn, box, [(seq, attempt)])
+        return not self._ack(turn, box, [seq, 1, attempt])
 
     def relay(
         self, turn: Turn, box: Mailbox, receipts: list[tuple[int, int]], how: str
     ) -> list[int]:
         """A bridge is done with these. Returns those that were stale."""
-        return self._ack(turn, box, receipts, how)
+        return self._ack(turn, box, runs(receipts), how)
 
     def put_off(
         self, turn: Turn, box: Mailbox, seq: int, attempt: int, delay_ms: int
@@ -104,7 +112,7 @@ class Delivery(Leasing):
         return None if lease is None else Key(box.number, lease.rank, seq)
 
     def let_go(self, box: Mailbox, seq: int) -> None:
-        box.unlease(seq)
+        box.unlease([seq])
 
     def nack(
         self,
@@ -142,11 +150,10 @@ class Delivery(Leasing):
             return False
         if session is not None and lease.session is not session:
             if lease.session is not None:
-                lease.session.give_back(lease.size)
-            session.take(lease.size)
-            lease.session = session
-        lease.deadline = turn.now.mono + lease_ms / 1000
-        box.earliest = min(box.earliest, lease.deadline)
+                lease.session.give_back(box.sizes[seq])
+            session.take(box.sizes[seq])
+            lease = lease._replace(session=session)
+        box.change(seq, lease._replace(deadline=turn.now.mono + lease_ms / 1000))
         return True
 
     def _release(
@@ -160,7 +167,7 @@ class Delivery(Leasing):
             if lease is None or lease.attempt != attempt:
                 stale.append(seq)
                 continue
-            box.unlease(seq)
+            box.unlease([seq])
             lowered.append((attempt - 1, box.number, lease.rank, seq))
             box.rewind((lease.rank, seq))
         if lowered:
@@ -188,17 +195,9 @@ class Delivery(Leasing):
         box.rewind((entry.rank, seq))
         if session is not None:
             session.take(entry.size)
-        lease = Lease(
-            session,
-            entry.rank,
-            attempt,
-            turn.now.mono,
-            entry.size,
-            entry.shared,
-            flags_of(waiting.header),
-        )
-        box.leases[seq] = lease
-        box.earliest = turn.now.mono
+        flags = flags_of(waiting.header)
+        lease = Lease(session, entry.rank, attempt, turn.now.mono, flags)
+        box.lease([seq], [entry.size], lease)
         self.leased.add(box.number)
         return lease
 
@@ -219,7 +218,8 @@ class Delivery(Leasing):
         self, turn: Turn, box: Mailbox, seq: int, reason: str, delay_ms: int = 0
     ) -> None:
         """A leased entry waits again, or is given up after too many attempts."""
-        lease = box.unlease(seq)
+        lease = box.leases[seq]
+        box.unlease([seq])
         key = Key(box.number, lease.rank, seq)
         turn.touched.add(box.number)
         if box.blocked is None and lease.attempt >= self._settings.max_attempts:
@@ -243,9 +243,8 @@ class Delivery(Leasing):
         held = list(self._held_by(session))
         if keep_leases:
             for box, seq in held:
-                lease = box.leases[seq]
-                session.give_back(lease.size)
-                lease.session = None
+                session.give_back(box.sizes[seq])
+                box.change(seq, box.leases[seq]._replace(session=None))
             return
         for box, seq in held:
             self._release(turn, box, [(seq, box.leases[seq].attempt)])
@@ -273,3 +272,21 @@ class Delivery(Leasing):
         box.rewind((entry.rank, entry.seq))
         turn.touched.add(entry.mailbox)
         turn.returned.add(entry.mailbox)
+
+
+def _ranges(flat: list[int]) -> list[tuple[range, int]]:
+    """The seqs and the attempt of each run; no receipt is among them twice."""
+    ranges = _split(flat)
+    seqs = [seqs for seqs, _ in ranges]
+    if len(ranges) > 1 and len(set(chain(*seqs))) < sum(map(len, seqs)):
+        return _split(runs(sorted(set(unroll(flat)))))
+    return ranges
+
+
+def _split(flat: list[int]) -> list[tuple[range, int]]:
+    columns = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [
+        (range(first, first + count), attempt)
+        for first, count, attempt in columns
+        if count
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ipcbus.protocol.limits import MINOR
 from ipcbus.protocol.messages import BrokerMessage, ClientMessage
 
 
@@ -68,13 +69,15 @@ class Say(NamedTuple):
 
 
 class Hand(NamedTuple):
-    """Deliver to a peer: the columns of DELIVER, headers packed."""
+    """Deliver to a peer: the columns of DELIVER, headers packed. `minor`: of the
+    protocol that it speaks."""
 
     peer: bytes
     seqs: list[int]
     attempts: list[int]
     headers: list[bytes]
     bodies: list[bytes]
+    minor: int = MINOR
 
 
 class Admit(NamedTuple):

@@ -7,12 +7,15 @@ shown. The lease itself lives in memory: a takeover ends all leases.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby, islice
+
 from ipcbus.broker.ends import Ends
-from ipcbus.broker.mailbox import Mailbox, Mailboxes
+from ipcbus.broker.mailbox import Lease, Mailbox, Mailboxes
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
-from ipcbus.protocol.pieces import unpack_header
+from ipcbus.protocol.pieces import flags_of, unpack_header
 from ipcbus.store.base import Mail
 from ipcbus.store.records import Waiting
 
@@ -39,29 +42,47 @@ class Leasing:
         """Numbers of egress mailboxes from which nothing goes out until all is woken
         whose time has come: what is woken first may not be what comes first."""
 
-    # --- a message arrives -------------------------------------------------
+    # --- messages arrive ---------------------------------------------------
 
-    def reserve(self, box: Mailbox, reply_to: str | None, size: int) -> Session | None:
-        """The session that gets a new message at once, its credit taken; or None.
+    def reserve(
+        self, box: Mailbox, reply_to: str | None, sizes: list[int]
+    ) -> list[Session | None]:
+        """For each of new messages the session that gets it at once, its credit taken.
 
         With it the message is stored as leased already, and nobody reads it back.
-        `arrive` or `cancel` must follow.
+        `arrive` or `cancel` must follow. One with `reply_to` comes alone.
         """
-        box.messages += 1
-        box.bytes += size
-        session = None
+        box.count(len(sizes), sum(sizes))
+        takers: list[Session | None] = []
         if reply_to is not None:
             session = self._sessions.awaiting(box.number, reply_to)
-        if session is None and box.drained():
+            if session is not None:
+                session.take(sizes[0])
+                return [session]
+        if box.drained():
+            takers += self._takers(box, sizes)
+        waiting = len(sizes) - len(takers)
+        box.arriving += waiting
+        return takers + [None] * waiting
+
+    def _takers(self, box: Mailbox, sizes: list[int]) -> list[Session]:
+        """Who takes the first of these; sessions of one agent take turns."""
+        mates = self._sessions.of_agent(box.number)
+        if len(mates) == 1:
+            count = mates[0].fits(sizes)
+            mates[0].take(sum(sizes[:count]), count)
+            return [mates[0]] * count
+        takers = []
+        for size in sizes:
             session = self._sessions.taker(box.number, size)
-        if session is None:
-            box.arriving += 1
-        else:
+            if session is None:
+                break
             session.take(size)
-        return session
+            takers.append(session)
+        return takers
 
     def cancel(self, box: Mailbox, size: int, session: Session | None) -> None:
-        """The message of a `reserve` was not stored."""
+        """A message of a `reserve` was not stored."""
         box.count(-1, -size)
         if session is None:
             box.arriving -= 1
@@ -72,21 +93,29 @@ class Leasing:
         self,
         turn: Turn,
         box: Mailbox,
-        waiting: Waiting,
-        session: Session | None,
+        arrived: list[Waiting],
+        takers: list[Session | None],
         reply_to: str | None,
     ) -> None:
-        """A new entry is in the store; `session` is what `reserve` said of it."""
+        """New entries of one rank and with the same flags are in the store; `takers`
+        is what `reserve` said of them."""
         turn.touched.add(box.number)
-        if session is not None:
-            self._grant(turn, box, waiting, session)
+        at = 0
+        for session, same in groupby(takers):
+            start, at = at, at + len(list(same))
+            part = arrived[start:at] if at - start < len(arrived) else arrived
+            if session is None:
+                self._wait(box, part)
+                continue
+            self._grant(turn, box, part, 1, session)
             if reply_to is not None:
                 session.awaits.discard(reply_to)
-            return
-        box.arriving -= 1
+
+    def _wait(self, box: Mailbox, arrived: list[Waiting]) -> None:
+        box.arriving -= len(arrived)
         if any(mate.credit for mate in self._sessions.of_agent(box.number)):
-            box.push(waiting)
-        elif box.horizon > waiting.entry[1:3]:
+            box.push(arrived)
+        elif box.horizon > arrived[0].entry[1:3]:
             box.forget()
 
     # --- what waits is handed out ------------------------------------------
@@ -110,13 +139,33 @@ class Leasing:
             session = self._sessions.taker(box.number, entry.size)
             if session is None:
                 break
-            box.pop()
-            session.take(entry.size)
-            attempt = entry.attempt + 1
-            raised.append((attempt, entry.mailbox, entry.rank, entry.seq))
-            self._grant(turn, box, with_attempt(waiting, attempt), session)
+            for taken in self._next_alike(turn, box, session):
+                attempt = taken[0].entry.attempt + 1
+                raised += [(attempt, *waiting.entry[:3]) for waiting in taken]
+                self._grant(turn, box, taken, attempt, session)
         if raised:
             self._mail.set_attempts(raised)
+
+    def _next_alike(
+        self, turn: Turn, box: Mailbox, session: Session
+    ) -> Iterator[list[Waiting]]:
+        """Off the page: the next entry, and those behind it that `session` may have as
+        well; in runs that are leased together."""
+        most = 1
+        if len(self._sessions.of_agent(box.number)) == 1 and not box.blocked:
+            most = session.credit - session.held
+        ahead: list[Waiting] = []
+        for waiting in islice(box.page, most):
+            expires = waiting.entry.expires
+            if expires and expires <= turn.now.wall:
+                break
+            ahead.append(waiting)
+        sizes = [waiting.entry.size for waiting in ahead]
+        count = session.fits(sizes)
+        box.pop(count)
+        session.take(sum(sizes[:count]), count)
+        for _, alike in groupby(ahead[:count], key=_leased_as):
+            yield list(alike)
 
     def _put_off(self, turn: Turn, box: Mailbox, waiting: Waiting) -> bool:
         """Whether the next entry joins a stream that is put off; then it waits too."""
@@ -126,7 +175,7 @@ class Leasing:
         if due <= turn.now.wall:
             box.blocked.pop(stream, None)
             return False
-        box.pop()
+        box.pop(1)
         entry = waiting.entry
         self._mail.set_due([(due, entry.mailbox, entry.rank, entry.seq)])
         self._ends.watch(due)
@@ -158,26 +207,37 @@ class Leasing:
         self._mail.set_attempts([(attempt, entry.mailbox, entry.rank, entry.seq)])
         box.rewind((entry.rank, entry.seq))
         session.take(entry.size)
-        self._grant(turn, box, with_attempt(waiting, attempt), session)
+        self._grant(turn, box, [waiting], attempt, session)
 
     def _grant(
-        self, turn: Turn, box: Mailbox, waiting: Waiting, session: Session
+        self,
+        turn: Turn,
+        box: Mailbox,
+        taken: list[Waiting],
+        attempt: int,
+        session: Session,
     ) -> None:
-        """The entry is stored with this attempt, and the session's credit taken."""
-        attempt = waiting.entry.attempt
-        box.lease(waiting, session, attempt, turn.now.mono)
+        """Lease entries alike. They are stored with this attempt, and the session's
+        credit is taken."""
+        entries, headers, bodies = zip(*taken, strict=True)
+        seqs = [entry.seq for entry in entries]
+        deadline = turn.now.mono + session.lease_s
+        flags = flags_of(headers[0])
+        lease = Lease(session, entries[0].rank, attempt, deadline, flags)
+        box.lease(seqs, [entry.size for entry in entries], lease)
         self.leased.add(box.number)
-        turn.hand(session.peer, waiting, attempt)
-        turn.counted["delivered"] += 1
+        turn.hand(session, seqs, attempt, headers, bodies)
+        turn.counted["delivered"] += len(seqs)
         if attempt > 1:
-            turn.counted["redelivered"] += 1
+            turn.counted["redelivered"] += len(seqs)
+
+
+def _leased_as(waiting: Waiting) -> tuple[int, int, int]:
+    entry = waiting.entry
+    return entry.rank, entry.attempt, flags_of(waiting.header)
 
 
 def stream_of(waiting: Waiting) -> tuple[str, str, int]:
     """What of an egress mailbox keeps its order among itself."""
     header = unpack_header(waiting.header)
     return header.sender, header.to, waiting.entry.rank
-
-
-def with_attempt(waiting: Waiting, attempt: int) -> Waiting:
-    return waiting._replace(entry=waiting.entry._replace(attempt=attempt))

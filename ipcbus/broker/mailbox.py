@@ -16,11 +16,12 @@ the store alone. `TOP` means that all is in memory, `BOTTOM` that nothing is.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush, nsmallest
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ipcbus.broker.sessions import Session
 from ipcbus.protocol.limits import MAX_BODY, MIB
-from ipcbus.protocol.pieces import flags_of
 from ipcbus.store.base import Mail
 from ipcbus.store.records import Key, Waiting
 from ipcbus.store.records import Mailbox as Total
@@ -45,45 +46,32 @@ def _mark(waiting: Waiting) -> Mark:
     return waiting.entry.rank, waiting.entry.seq
 
 
-class Lease:
-    """A delivery that must be settled in time.
+class Lease(NamedTuple):
+    """Deliveries that must be settled in time: a value, which all have in common that
+    were leased together.
 
     Attributes:
-        session: who holds it; None when its session ended and left it standing.
+        session: who holds them; None when its session ended and left them standing.
         attempt: with `seq` the receipt; a receipt with another attempt is stale.
         deadline: in monotonic seconds.
-        size: bytes counted against mailbox and session.
-        flags: of the message's header; what its sender wants to be told.
+        flags: of their headers; what their senders want to be told.
     """
 
-    __slots__ = ("attempt", "deadline", "flags", "rank", "session", "shared", "size")
-
-    def __init__(
-        self,
-        session: Session | None,
-        rank: int,
-        attempt: int,
-        deadline: float,
-        size: int,
-        shared: int,
-        flags: int = 0,
-    ) -> None:
-        self.flags = flags
-        self.session = session
-        self.rank = rank
-        self.attempt = attempt
-        self.deadline = deadline
-        self.size = size
-        self.shared = shared
+    session: Session | None
+    rank: int
+    attempt: int
+    deadline: float
+    flags: int = 0
 
 
 class Mailbox:
     """Attributes:
     number: of its agent.
     messages, bytes: totals over all its entries: ready, delayed, leased.
-    page: heap of the entries in memory, none of them leased, none delayed.
+    page: the entries in memory, in order, none of them leased, none delayed.
     horizon: see above.
     leases: by seq. Each is of an entry in the store.
+    sizes: by seq, of what is leased: bytes counted against mailbox and session.
     earliest: no lease runs out before this time (monotonic seconds).
     saved: the totals as the store has them.
     arriving: messages of this turn that will join the page; none may overtake them.
@@ -105,15 +93,17 @@ class Mailbox:
         "number",
         "page",
         "saved",
+        "sizes",
     )
 
     def __init__(self, number: int, messages: int = 0, size: int = 0) -> None:
         self.number = number
         self.messages = messages
         self.bytes = size
-        self.page: list[Waiting] = []
+        self.page: deque[Waiting] = deque()
         self.horizon = BOTTOM if messages else TOP
         self.leases: dict[int, Lease] = {}
+        self.sizes: dict[int, int] = {}
         self.earliest = float("inf")
         self.saved = (messages, size)
         self.arriving = 0
@@ -139,16 +129,20 @@ class Mailbox:
         self.messages += messages
         self.bytes += size
 
-    def push(self, waiting: Waiting) -> None:
-        """An entry has become ready, and somebody reads this mailbox."""
-        entry = waiting.entry
-        if (entry.rank, entry.seq) > self.horizon:
+    def push(self, arrived: list[Waiting]) -> None:
+        """Entries of one rank, newer than any other, have become ready, and somebody
+        reads this mailbox."""
+        if _mark(arrived[0]) > self.horizon:
             return
-        heappush(self.page, waiting)
-        self._page_bytes += entry.size
-        if len(self.page) > PAGE_MOST or self._page_bytes > PAGE_BYTES:
-            half = nsmallest(len(self.page) // 2, self.page)
-            self.rewind(_mark(half[-1]) if half else BOTTOM)
+        page = self.page
+        late = bool(page) and arrived[0] < page[-1]
+        page.extend(arrived)
+        if late:
+            self.page = page = deque(sorted(page))
+        self._page_bytes += sum([waiting.entry.size for waiting in arrived])
+        if len(page) > PAGE_MOST or self._page_bytes > PAGE_BYTES:
+            half = len(page) // 2
+            self.rewind(_mark(page[half]) if half else BOTTOM)
 
     def forget(self) -> None:
         """Nobody reads this mailbox: keep nothing of it in memory."""
@@ -170,10 +164,10 @@ class Mailbox:
             self._load(mail)
         return self.page[0]
 
-    def pop(self) -> Waiting:
-        waiting = heappop(self.page)
-        self._page_bytes -= waiting.entry.size
-        return waiting
+    def pop(self, count: int) -> None:
+        """Take the next entries off the page."""
+        page = self.page
+        self._page_bytes -= sum([page.popleft().entry.size for _ in range(count)])
 
     def _load(self, mail: Mail) -> None:
         found = mail.page(self.number, self.horizon, PAGE_MESSAGES, PAGE_BYTES)
@@ -184,32 +178,30 @@ class Mailbox:
         self._keep([w for w in found if w.entry.seq not in self.leases])
 
     def _keep(self, page: list[Waiting]) -> None:
-        page.sort()
-        self.page = page
+        self.page = deque(sorted(page))
         self._page_bytes = sum(waiting.entry.size for waiting in page)
 
-    def lease(
-        self, waiting: Waiting, session: Session, attempt: int, mono: float
-    ) -> None:
-        entry = waiting.entry
-        deadline = mono + session.lease_s
-        self.leases[entry.seq] = Lease(
-            session,
-            entry.rank,
-            attempt,
-            deadline,
-            entry.size,
-            entry.shared,
-            flags_of(waiting.header),
-        )
-        self.earliest = min(self.earliest, deadline)
+    def lease(self, seqs: Iterable[int], sizes: Iterable[int], lease: Lease) -> None:
+        """Of these entries; their session has taken them."""
+        fresh = dict(zip(seqs, sizes, strict=True))
+        self.sizes.update(fresh)
+        self.leases.update(dict.fromkeys(fresh, lease))
+        self.earliest = min(self.earliest, lease.deadline)
 
-    def unlease(self, seq: int) -> Lease:
-        """Take a lease away, also from its session."""
-        lease = self.leases.pop(seq)
+    def unlease(self, seqs: Sequence[int]) -> int:
+        """Take leases of one value away, also from their session; their bytes."""
+        lease = self.leases[seqs[0]]
+        size = sum(map(self.sizes.pop, seqs))
+        for seq in seqs:
+            del self.leases[seq]
         if lease.session is not None:
-            lease.session.give_back(lease.size)
-        return lease
+            lease.session.give_back(size, len(seqs))
+        return size
+
+    def change(self, seq: int, lease: Lease) -> None:
+        """Another lease for one that is leased."""
+        self.leases[seq] = lease
+        self.earliest = min(self.earliest, lease.deadline)
 
     def run_out(self, mono: float) -> list[int]:
         """Leases that have run out; looks at all, but only when one may have."""
@@ -236,10 +228,12 @@ class Mailbox:
         marks = {_mark(w) for w in self.page}
         assert len(marks) == len(self.page)
         assert marks == {mark for mark in ready if mark <= self.horizon}
+        assert self.leases.keys() == self.sizes.keys()
         for seq, lease in self.leases.items():
             waiting = mail.get(self.key(seq, lease.rank))
             assert waiting is not None
             assert waiting.entry.attempt == lease.attempt
+            assert waiting.entry.size == self.sizes[seq]
             assert self.earliest <= lease.deadline
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ipcbus.broker.batch import Batch, is_full
+from collections.abc import Sequence
+
+from ipcbus.broker.batch import Apart, Batch, is_full
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.links import Link, Links
 from ipcbus.broker.mailbox import BOTTOM, Mailbox
@@ -35,17 +37,23 @@ class Room:
         return self._settings.mailbox_messages, self._settings.mailbox_bytes
 
     def find(
-        self, batch: Batch, header: Header, boxes: list[Mailbox], size: int, seq: int
+        self,
+        batch: Batch,
+        header: Header,
+        boxes: list[Mailbox],
+        sizes: Sequence[int],
+        seq: int,
     ) -> list[Mailbox]:
-        """Those that can take message `seq` of `size` bytes; the others go to
-        `batch.full`. Raises `BoundExceeded` if it is for one, and that is full."""
-        bounds = self._bounds
-        for box in boxes:
-            most, most_bytes = box.most or bounds
-            if box.messages >= most or box.bytes + size > most_bytes:
-                break
-        else:
+        """Those that can take messages alike of these sizes, the first of them `seq`.
+
+        Of one message, those that cannot go to `batch.full`, and `BoundExceeded` is
+        raised if it is for one, and that is full. Of several, `Apart` is raised.
+        """
+        bounds, size = self._bounds, sum(sizes)
+        if not any(is_full(box, size, bounds, len(sizes)) for box in boxes):
             return boxes
+        if len(sizes) > 1:
+            raise Apart
         if header.to[:1] == "#":
             for box in boxes:
                 if box.blocked is not None and is_full(box, size, bounds):

@@ -11,7 +11,9 @@ from typing import Any
 
 from ipcbus.broker.batch import (
     OVERHEAD,
+    Apart,
     Batch,
+    Part,
     header_of,
     is_same,
     leaving,
@@ -37,6 +39,7 @@ from ipcbus.errors import (
     StoreFull,
 )
 from ipcbus.protocol.address import OWN_IDS
+from ipcbus.protocol.alike import pack_headers, runs_alike
 from ipcbus.protocol.digest import digested
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
@@ -48,15 +51,8 @@ from ipcbus.protocol.messages import (
     Header,
     Send,
 )
-from ipcbus.protocol.pieces import pack_header
 from ipcbus.store.base import Store
-from ipcbus.store.records import (
-    Agent,
-    Entry,
-    ReplyGrant,
-    Row,
-    Waiting,
-)
+from ipcbus.store.records import Agent, ReplyGrant, Waiting
 
 
 class _NoRoom(Exception):
@@ -100,33 +96,27 @@ class Sending:
 
     def send(self, turn: Turn, session: Session, send: Send) -> None:
         agent = self._directory.agent(session.agent)
-        room = self._store.room()
         exceptions: list[list[Any]] = []
-        batch = Batch()
+        batch = Batch(self._store.room())
         routes: dict[str, Route] = {}
-        for position, draft in enumerate(send.drafts):
-            body = send.bodies[position]
-            room -= len(body) + len(draft.meta or b"") + OVERHEAD
+        runs = runs_alike(send.drafts)[::-1]
+        while runs:
+            run = runs.pop()
             try:
-                if room <= 0:
-                    raise _NoRoom
-                self._check(turn, agent, draft, body)
-                route = routes.get(draft.to)
-                if route is None or (route.link is not None and draft.reply_to):
-                    route = self.routing.find(turn, agent.number, draft)
-                    if route.state == ACCEPTED and route.grant is None:
-                        routes[draft.to] = route  # nothing changes it in this turn
-                self._plan(turn, batch, agent, draft, body, route)
+                route = self._take(turn, batch, agent, send, run, routes)
             except (StoreFull, CannotServe):
                 raise  # out of the store: this turn is void
-            except (_NoRoom, IpcbusError) as error:
+            except (Apart, _NoRoom, IpcbusError) as error:
+                if len(run) > 1:
+                    runs += [range(at, at + 1) for at in reversed(run)]
+                    continue
+                draft, body = send.drafts[run.start], send.bodies[run.start]
                 # What was accepted once stays so, whatever has changed since.
                 told = self._known(agent, draft, body) or self._refusal(error)
-                exceptions.append([position, *told])
+                exceptions.append([run.start, *told])
                 continue
-            batch.positions.append(position)
             if route.state != ACCEPTED or route.facts:
-                exceptions.append([position, route.state, route.facts])
+                exceptions += [[at, route.state, route.facts] for at in run]
         turn.counted["refused"] += len(send.drafts) - len(batch.rows)
         again = {batch.positions[at] for at in self.store_all(turn, batch)}
         if again:
@@ -139,22 +129,59 @@ class Sending:
             turn.counted["duplicates"] += len(again)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
+    def _take(
+        self,
+        turn: Turn,
+        batch: Batch,
+        agent: Agent,
+        send: Send,
+        run: range,
+        routes: dict[str, Route],
+    ) -> Route:
+        """Put messages alike into the batch. Raises why one of them is refused, or
+        that they must be taken one by one; then nothing has changed."""
+        draft, bodies = send.drafts[run.start], send.bodies[run.start : run.stop]
+        ids = [draft.id for draft in send.drafts[run.start : run.stop]]
+        each = len(draft.meta or b"") + OVERHEAD
+        size = sum(map(len, bodies)) + each * len(run)
+        if size >= batch.room:
+            raise _NoRoom
+        self._check(turn, agent, draft, ids, bodies)
+        route = routes.get(draft.to)
+        if route is None or (route.link is not None and draft.reply_to):
+            route = self.routing.find(turn, agent.number, draft)
+            if route.state == ACCEPTED and route.grant is None:
+                routes[draft.to] = route  # nothing changes it in this turn
+        self._plan(turn, batch, agent, draft, ids, bodies, route)
+        batch.room -= size
+        batch.positions += run
+        return route
+
     def _refusal(self, error: Exception) -> tuple[str, dict[str, Any]]:
         if isinstance(error, IpcbusError):
             return error.to_wire()
         return StoreFull(network=self._network).to_wire()
 
-    def _check(self, turn: Turn, agent: Agent, draft: Draft, body: bytes) -> None:
+    def _check(
+        self,
+        turn: Turn,
+        agent: Agent,
+        draft: Draft,
+        ids: list[str],
+        bodies: list[bytes],
+    ) -> None:
         """What does not depend on the recipient. Raises what the sender is told."""
         if draft.flags & ~SENDABLE_FLAGS:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
-        if draft.id.startswith(OWN_IDS):
+        if any(id_.startswith(OWN_IDS) for id_ in ids):
             raise InvalidMessage(field="id", reason=f"{OWN_IDS}... is the broker's own")
         if agent.rate or self._settings.rate:
+            _need_one(ids)
             self._rates.check(agent, turn.now.mono)
         most = agent.max_body or self._settings.max_body
-        if len(body) > most:
-            raise BoundExceeded(bound="max_body", value=len(body), limit=most)
+        size = max(map(len, bodies))
+        if size > most:
+            raise BoundExceeded(bound="max_body", value=size, limit=most)
         if draft.attachments:
             self._blobs.check(agent.number, draft.attachments)
 
@@ -164,7 +191,8 @@ class Sending:
         batch: Batch,
         agent: Agent,
         draft: Draft,
-        body: bytes,
+        ids: list[str],
+        bodies: list[bytes],
         route: Route,
     ) -> None:
         wall = turn.now.wall
@@ -173,19 +201,17 @@ class Sending:
         if route.state == FUTURE:
             latest = wall + self._settings.future_ms
             expires = min(expires or latest, latest)
+        if draft.reply_to is not None or route.state == FUTURE:
+            _need_one(ids)
         if route.link is not None:
-            header = leaving(header, body, granted=route.grant is not None)
-        elif len(self._links):
-            header = self._for_links(header, body, route.boxes)
-        self.put(batch, agent.number, header, body, route.boxes, expires)
+            _need_one(ids)
+            header = leaving(header, bodies[0], granted=route.grant is not None)
+        elif len(self._links) and any(box.blocked is not None for box in route.boxes):
+            _need_one(ids)
+            header = digested(header, bodies[0])  # a topic's message that also leaves
+        self.put_alike(batch, agent.number, header, ids, bodies, route.boxes, expires)
         if route.grant is not None:
             self.use_later(turn, batch, route.grant)
-
-    def _for_links(self, header: Header, body: bytes, boxes: list[Mailbox]) -> Header:
-        """A topic's message that also leaves needs a digest."""
-        if any(box.blocked is not None for box in boxes):
-            return digested(header, body)
-        return header
 
     def put(
         self,
@@ -196,44 +222,45 @@ class Sending:
         boxes: list[Mailbox],
         expires: int,
     ) -> None:
-        """Add a message whose recipients are known; takes their credit.
+        """`put_alike` of one message."""
+        self.put_alike(batch, sender, header, [header.id], [body], boxes, expires)
+
+    def put_alike(
+        self,
+        batch: Batch,
+        sender: int,
+        header: Header,
+        ids: list[str],
+        bodies: list[bytes],
+        boxes: list[Mailbox],
+        expires: int,
+    ) -> None:
+        """Add messages alike whose recipients are known; takes their credit. `header`
+        is that of the first.
 
         Of several recipients one whose mailbox is full is left out and bounced; a
         single one refuses the message. What the broker writes (sender 0) is never
         refused: a bounce must not be lost.
         """
-        packed = pack_header(header)
-        size = len(packed) + len(body)
+        packed = pack_headers(header, ids)
+        sizes = [
+            len(head) + len(body) for head, body in zip(packed, bodies, strict=True)
+        ]
         shared = 1 if len(boxes) > 1 else 0
         mailbox = 0 if shared else boxes[0].number
+        first = self.last_seq + 1
         if sender:
-            boxes = self._room.find(batch, header, boxes, size, self.last_seq + 1)
-        self.last_seq = seq = self.last_seq + 1
+            boxes = self._room.find(batch, header, boxes, sizes, first)
+        seqs = range(first, first + len(ids))
+        self.last_seq = seqs[-1]
+        batch.add_rows(header, sender, mailbox, seqs, ids, packed, bodies)
         rank = PRIORITIES - 1 - header.priority
         for box in boxes:
-            taker = self._delivery.reserve(box, header.reply_to, size)
-            attempt = 0 if taker is None else 1
+            takers = self._delivery.reserve(box, header.reply_to, sizes)
             until = self._until(box, header, expires)
-            batch.entries.append(
-                Entry(box.number, rank, seq, attempt, 0, until, shared, size)
-            )
-            batch.boxes.append(box)
-            batch.takers.append(taker)
-        batch.rows.append(
-            Row(
-                seq,
-                header.id,
-                sender,
-                mailbox,
-                header.accepted_at,
-                header.thread,
-                header.reply_to,
-                packed,
-                body,
-            )
-        )
-        if header.attachments:
-            batch.attached += [(seq, sha256) for sha256, *_ in header.attachments]
+            batch.add_entries(box, rank, seqs, takers, until, shared, sizes)
+        for sha256, *_ in header.attachments or ():
+            batch.attached += [(seq, sha256) for seq in seqs]
 
     def _until(self, box: Mailbox, header: Header, expires: int) -> int:
         """When an entry expires; what waits for a bridge does not wait for ever."""
@@ -257,23 +284,31 @@ class Sending:
             return []
         known = self._store.mail.add(batch.rows, batch.entries)
         skipped = {batch.rows[at].seq for at in known}
-        first = batch.rows[0].seq  # the rows of a batch are numbered without a gap
-        for box, entry, taker in zip(
-            batch.boxes, batch.entries, batch.takers, strict=True
-        ):
-            if entry.seq in skipped:
-                self._delivery.cancel(box, entry.size, taker)
-                continue
-            row = batch.rows[entry.seq - first]
-            waiting = Waiting(entry, row.header, row.body)
-            self._delivery.arrive(turn, box, waiting, taker, row.reply_to)
-            turn.counted["accepted"] += 1
-            if box.blocked is not None:
-                turn.counted[f"{self._links.peer_of(box.number)}:offered"] += 1
-            if entry.expires:
-                self._ends.watch(entry.expires)
+        for part in batch.parts:
+            self._hand_on(turn, batch, part, skipped)
         self._follow_up(turn, batch, skipped)
         return known
+
+    def _hand_on(self, turn: Turn, batch: Batch, part: Part, skipped: set[int]) -> None:
+        """What is stored in one mailbox by now goes to its takers, or waits."""
+        box, count = part.box, len(part.takers)
+        rows = batch.rows[part.row : part.row + count]
+        entries = batch.entries[part.entry : part.entry + count]
+        arrived, takers = [], []
+        for row, entry, taker in zip(rows, entries, part.takers, strict=True):
+            if skipped and entry.seq in skipped:
+                self._delivery.cancel(box, entry.size, taker)
+                continue
+            arrived.append(Waiting(entry, row.header, row.body))
+            takers.append(taker)
+        if not arrived:
+            return
+        self._delivery.arrive(turn, box, arrived, takers, rows[0].reply_to)
+        turn.counted["accepted"] += len(arrived)
+        if box.blocked is not None:
+            turn.counted[f"{self._links.peer_of(box.number)}:offered"] += len(arrived)
+        if entries[0].expires:
+            self._ends.watch(entries[0].expires)
 
     def _follow_up(self, turn: Turn, batch: Batch, skipped: set[int]) -> None:
         """What storing a batch entails, but for messages that were there already."""
@@ -326,3 +361,8 @@ class Sending:
         self.put(batch, 0, header, body, boxes, 0)
         known = self.store_all(turn, batch)
         assert not known
+
+
+def _need_one(ids: list[str]) -> None:
+    if len(ids) > 1:
+        raise Apart

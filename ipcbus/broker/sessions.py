@@ -7,10 +7,10 @@ connection was authenticated with, and from nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ipcbus.protocol.calls import Role
-from ipcbus.protocol.limits import PING_S, PINGS_MISSED
+from ipcbus.protocol.limits import MINOR, PING_S, PINGS_MISSED
 
 SILENCE_S = PING_S * PINGS_MISSED
 
@@ -25,6 +25,7 @@ class Session:
         held, held_bytes: deliveries leased to it now. At most the credit, but for
             awaited replies, reclaimed leases and a credit that was lowered since.
         lease_s: seconds for each lease.
+        minor: of the protocol, as its client speaks it.
         awaits: ids whose replies go to this session whatever its credit.
         heard: when it last said anything, in monotonic seconds.
     """
@@ -39,6 +40,7 @@ class Session:
         "held_bytes",
         "key",
         "lease_s",
+        "minor",
         "number",
         "peer",
         "program",
@@ -59,6 +61,7 @@ class Session:
         self.held = 0
         self.held_bytes = 0
         self.lease_s = 60.0
+        self.minor = MINOR
         self.awaits: set[str] = set()
         self.heard = 0.0
 
@@ -68,12 +71,25 @@ class Session:
             self.held_bytes + size <= self.credit_bytes or self.held_bytes == 0
         )
 
-    def take(self, size: int) -> None:
-        self.held += 1
+    def fits(self, sizes: Sequence[int]) -> int:
+        """How many deliveries, from the first on, fit its credit."""
+        within = sizes[: max(0, self.credit - self.held)]
+        if self.held_bytes + sum(within) <= self.credit_bytes:
+            return len(within)
+        held = self.held_bytes
+        for count, size in enumerate(within):
+            if held and held + size > self.credit_bytes:
+                return count
+            held += size
+        return len(within)
+
+    def take(self, size: int, count: int = 1) -> None:
+        """`count` deliveries of `size` bytes together."""
+        self.held += count
         self.held_bytes += size
 
-    def give_back(self, size: int) -> None:
-        self.held -= 1
+    def give_back(self, size: int, count: int = 1) -> None:
+        self.held -= count
         self.held_bytes -= size
 
 

@@ -237,6 +237,7 @@ class Broker:
         role = Role(known.role)
         session = self._sessions.add(peer, key, role, known.agent, hello.program)
         session.heard = turn.now.mono
+        session.minor = min(hello.minor, limits.MINOR)
         name = self._directory.name(known.agent) if known.agent else None
         turn.say(
             peer,

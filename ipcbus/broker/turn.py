@@ -8,11 +8,12 @@ peer that follow each other are gathered into one `Hand`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ipcbus.broker.events import Action, Hand, Now, Say
+from ipcbus.broker.sessions import Session
 from ipcbus.errors import IpcbusError
 from ipcbus.protocol.messages import BrokerMessage, Closed
-from ipcbus.store.records import Waiting
 
 
 class Turn:
@@ -55,13 +56,21 @@ class Turn:
         """Tell a peer that its session is over, and why."""
         self.say(peer, Closed(*error.to_wire()))
 
-    def hand(self, peer: bytes, waiting: Waiting, attempt: int) -> None:
-        """Deliver one message to a peer."""
-        hand = self._open.get(peer)
+    def hand(
+        self,
+        session: Session,
+        seqs: Sequence[int],
+        attempt: int,
+        headers: Iterable[bytes],
+        bodies: Iterable[bytes],
+    ) -> None:
+        """Deliver messages to a session."""
+        hand = self._open.get(session.peer)
         if hand is None:
-            hand = self._open[peer] = Hand(peer, [], [], [], [])
+            hand = Hand(session.peer, [], [], [], [], session.minor)
+            self._open[session.peer] = hand
             self.actions.append(hand)
-        hand.seqs.append(waiting.entry.seq)
-        hand.attempts.append(attempt)
-        hand.headers.append(waiting.header)
-        hand.bodies.append(waiting.body)
+        hand.seqs.extend(seqs)
+        hand.attempts.extend([attempt] * len(seqs))
+        hand.headers.extend(headers)
+        hand.bodies.extend(bodies)

@@ -150,7 +150,7 @@ class Tracker(Conversation):
                 return
             self._ref += 1
             left -= len(send.drafts)
-            yield encode(send)
+            yield encode(send, self.welcome.minor if self.welcome else 0)
 
     def sends_waiting(self) -> int:
         return len(self.outbox.waiting)

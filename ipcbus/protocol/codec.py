@@ -19,6 +19,7 @@ from msgpack import Packer, packb
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
 from ipcbus.protocol.address import is_id, is_ref
+from ipcbus.protocol.alike import fold, fold_headers, unfold
 from ipcbus.protocol.crossing import read_groups, read_move
 from ipcbus.protocol.fields import (
     is_attachments,
@@ -46,6 +47,7 @@ from ipcbus.protocol.messages import (
     Credit,
     Deliver,
     Draft,
+    Header,
     Hello,
     Ping,
     Pong,
@@ -75,12 +77,16 @@ _Decoder = Callable[[list[Any], bytes], _M]
 # --- encoding ----------------------------------------------------------------
 
 
-def encode(message: ClientMessage | BrokerMessage) -> Frames:
-    """The two frames of any message but DELIVER, which `encode_deliver` makes."""
+def encode(message: ClientMessage | BrokerMessage, minor: int = limits.MINOR) -> Frames:
+    """The two frames of any message but DELIVER, which `encode_deliver` makes.
+
+    `minor`: of the peer.
+    """
     match message:
         case Send(ref, drafts, bodies):
             sizes, body = join_bodies(bodies)
-            return packb((Verb.SEND.value, ref, drafts, sizes)), body
+            said = fold(drafts) if minor >= limits.ALIKE else drafts
+            return packb((Verb.SEND.value, ref, said, sizes)), body
         case Xfer(ref, epoch, moves, bodies):
             sizes, body = join_bodies(bodies)
             return packb((Verb.XFER.value, ref, epoch, moves, sizes)), body
@@ -96,6 +102,7 @@ def encode_deliver(
     attempts: Sequence[int],
     headers: Sequence[bytes],
     bodies: Sequence[bytes],
+    minor: int = limits.MINOR,
 ) -> Frames:
     """DELIVER from headers that are already packed: they are joined, not decoded."""
     sizes, body = join_bodies(bodies)
@@ -106,7 +113,8 @@ def encode_deliver(
     packer.pack(attempts)
     packer.pack(sizes)
     packer.pack_array_header(len(headers))
-    return packer.bytes() + b"".join(headers), body
+    said = fold_headers(headers) if minor >= limits.ALIKE else b"".join(headers)
+    return packer.bytes() + said, body
 
 
 _VERBS: dict[type[Any], Verb] = {
@@ -185,7 +193,7 @@ def _send(f: list[Any], body: bytes) -> Send:
         "SEND carries no messages, or too many",
     )
     bodies = split_bodies(f[3], body, len(raws))
-    return Send(f[1], [_draft(raw) for raw in raws], bodies)
+    return Send(f[1], unfold(raws, Draft, _draft, is_id), bodies)
 
 
 def _draft(raw: Any) -> Draft:
@@ -330,7 +338,8 @@ def _deliver(f: list[Any], body: bytes) -> Deliver:
         "the columns of DELIVER differ in length",
     )
     bodies = split_bodies(sizes, body, len(seqs))
-    return Deliver(seqs, attempts, [read_header(raw) for raw in headers], bodies)
+    said = unfold(headers, Header, read_header, is_ref)
+    return Deliver(seqs, attempts, said, bodies)
 
 
 def _settled(f: list[Any], body: bytes) -> Settled:

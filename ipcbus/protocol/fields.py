@@ -12,6 +12,7 @@ from typing import Any
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
 
+_INT = {int}
 _HEX_64 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -40,8 +41,12 @@ def opt_text(value: object, most: int) -> bool:
     return value is None or text(value, most)
 
 
-def is_uints(value: object) -> bool:
-    return type(value) is list and all(uint(item) for item in value)
+def is_uints(value: object, most: int = limits.MAX_UINT) -> bool:
+    """Whether it is a list of them: columns are long, so looked at as a whole."""
+    return type(value) is list and (
+        not value
+        or (set(map(type, value)) == _INT and min(value) >= 0 and max(value) <= most)
+    )
 
 
 def is_runs(value: object) -> bool:

@@ -9,8 +9,11 @@ from typing import Final
 MAJOR: Final = 1
 """Protocol version that both sides must share."""
 
-MINOR: Final = 1
+MINOR: Final = 2
 """Additions since MAJOR; an older minor is always served."""
+
+ALIKE: Final = 2
+"""The minor from which an id alone may stand for a whole draft or header."""
 
 KIB: Final = 1024
 MIB: Final = 1024 * 1024

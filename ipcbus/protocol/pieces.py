@@ -17,6 +17,7 @@ from ipcbus.protocol.fields import (
     is_hops,
     is_labels,
     is_plain,
+    is_uints,
     need,
     text,
 )
@@ -177,7 +178,7 @@ def split_bodies(sizes: object, frame: bytes, count: int) -> list[bytes]:
     need(
         type(sizes) is list
         and len(sizes) == count
-        and all(type(size) is int and 0 <= size <= limits.MAX_BODY for size in sizes)
+        and is_uints(sizes, limits.MAX_BODY)
         and sum(sizes) == len(frame),
         "the sizes of the bodies do not match the body frame",
     )

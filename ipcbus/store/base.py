@@ -46,6 +46,7 @@ from ipcbus.store.records import (
     Mailbox,
     ReplyGrant,
     Row,
+    Run,
     Snapshot,
     Subscription,
     Waiting,
@@ -113,6 +114,9 @@ class Mail(Protocol):
         `keep`: their messages stay as history. Else the content goes when the last
         entry of a message has gone; the id stays, so that a late resend is still known.
         """
+
+    def remove_runs(self, runs: Sequence[Run], *, keep: bool) -> None:
+        """As `remove`."""
 
     def due(self, now: int, limit: int) -> list[Entry]:
         """Entries with `0 < due <= now`, earliest first."""

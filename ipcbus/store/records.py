@@ -23,6 +23,15 @@ class Key(NamedTuple):
     seq: int
 
 
+class Run(NamedTuple):
+    """Entries of one mailbox and rank: all that are there from `first` to `last`."""
+
+    mailbox: int
+    rank: int
+    first: int
+    last: int
+
+
 class Row(NamedTuple):
     """A message, stored once for any number of mailboxes.
 

@@ -157,19 +157,20 @@ class Outbox:
 def parcels(hand: Hand) -> Iterator[Frames]:
     """The DELIVER messages for `hand`: each within the bounds of a batch and a head,
     and none without a delivery."""
-    _, seqs, attempts, headers, bodies = hand
+    _, seqs, attempts, headers, bodies, minor = hand
     count = len(seqs)
     if (
         0 < count <= limits.MAX_BATCH
         and sum(map(len, bodies)) <= limits.BATCH_BYTES
         and sum(map(len, headers)) + (count + 1) * _ROW <= limits.MAX_HEAD
     ):  # as nearly always
-        yield encode_deliver(seqs, attempts, headers, bodies)
+        yield encode_deliver(seqs, attempts, headers, bodies, minor)
         return
     start = 0
     for end in _ends(headers, bodies):
         part = slice(start, end)
-        yield encode_deliver(seqs[part], attempts[part], headers[part], bodies[part])
+        columns = (seqs[part], attempts[part], headers[part], bodies[part])
+        yield encode_deliver(*columns, minor)
         start = end
 
 

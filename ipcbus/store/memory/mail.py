@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ipcbus.store.memory.state import Grave, State
-from ipcbus.store.records import Dead, Entry, Key, Mailbox, Row, Waiting
+from ipcbus.store.records import Dead, Entry, Key, Mailbox, Row, Run, Waiting
 
 
 class MemoryMail:
@@ -117,6 +117,14 @@ class MemoryMail:
         for key in keys:
             if self._state.pending.pop(key) and not keep:
                 self._state.strip(key.seq)
+
+    def remove_runs(self, runs: Sequence[Run], *, keep: bool) -> None:
+        keys = [
+            Key(mailbox, rank, seq)
+            for mailbox, rank, first, last in runs
+            for seq in range(first, last + 1)
+        ]
+        self.remove(keys, keep=keep)
 
     def put_totals(self, totals: Sequence[Mailbox]) -> None:
         self._state.write()

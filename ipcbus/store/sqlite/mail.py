@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from ipcbus.store.records import Entry, Key, Mailbox, Row, Waiting
+from ipcbus.store.records import Entry, Key, Mailbox, Row, Run, Waiting
 from ipcbus.store.sqlite.database import translated
 from ipcbus.store.sqlite.dead import DeadLetters
 from ipcbus.store.sqlite.forget import strip
@@ -185,16 +185,17 @@ class SqliteMail(DeadLetters):
 
     @translated
     def remove(self, keys: Sequence[Key], *, keep: bool) -> None:
-        if not keys:
+        self.remove_runs([Run(*run) for run in _runs(keys)], keep=keep)
+
+    @translated
+    def remove_runs(self, runs: Sequence[Run], *, keep: bool) -> None:
+        if not runs:
             return
         db = self._db.write()
         if keep:
-            db.executemany(f"DELETE FROM pending {_RANGE}", _runs(keys))
+            db.executemany(f"DELETE FROM pending {_RANGE}", runs)
             return
-        gone = db.executemany(
-            f"DELETE FROM pending {_RANGE} RETURNING seq",
-            list(_runs(keys)),
-        )
+        gone = db.executemany(f"DELETE FROM pending {_RANGE} RETURNING seq", runs)
         strip(self._db, [seq for (seq,) in gone])
 
     @translated

@@ -1,0 +1,107 @@
+"""Rows alike: an id alone stands for a whole one, and nothing is lost by it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgpack import packb, unpackb
+
+from ipcbus.errors import RemoteProtocolError
+from ipcbus.protocol.alike import fold, fold_headers, pack_headers, runs_alike
+from ipcbus.protocol.codec import decode_broker, decode_client, encode, encode_deliver
+from ipcbus.protocol.limits import ALIKE
+from ipcbus.protocol.messages import Deliver, Draft, Header, Send
+from ipcbus.protocol.pieces import pack_header
+from tests.protocol.strategies import drafts, headers, ids
+
+alike_drafts = st.lists(
+    st.tuples(drafts, st.lists(ids, min_size=1, max_size=4)), min_size=1, max_size=4
+).map(
+    lambda groups: [draft._replace(id=id_) for draft, group in groups for id_ in group]
+)
+alike_headers = st.lists(
+    st.tuples(headers, st.lists(ids, min_size=1, max_size=4)), min_size=1, max_size=4
+).map(
+    lambda groups: [
+        header._replace(id=id_) for header, group in groups for id_ in group
+    ]
+)
+
+
+@given(alike_drafts)
+def test_a_send_is_the_same_folded_or_not(rows: list[Draft]) -> None:
+    send = Send(7, rows, [b"x"] * len(rows))
+    for minor in (ALIKE - 1, ALIKE):
+        assert decode_client(*encode(send, minor)) == send
+
+
+@given(alike_headers)
+def test_a_deliver_is_the_same_folded_or_not(rows: list[Header]) -> None:
+    packed = [pack_header(row) for row in rows]
+    count = len(rows)
+    seqs, ones, bodies = list(range(count)), [1] * count, [b"x"] * count
+    for minor in (ALIKE - 1, ALIKE):
+        heard = decode_broker(*encode_deliver(seqs, ones, packed, bodies, minor))
+        assert isinstance(heard, Deliver)
+        assert heard.headers == rows
+
+
+@given(headers, st.lists(ids, min_size=1, max_size=9))
+def test_headers_alike_are_packed_as_one_by_one(header: Header, alike: Any) -> None:
+    rows = [header._replace(id=id_) for id_ in alike]
+    assert pack_headers(rows[0], alike) == [pack_header(row) for row in rows]
+
+
+@given(alike_headers)
+def test_packed_headers_fold_as_unpacked_ones(rows: list[Header]) -> None:
+    packed = [pack_header(row) for row in rows]
+    array = bytes([0xDC]) + len(rows).to_bytes(2, "big") + fold_headers(packed)
+    for said, row in zip(unpackb(array), rows, strict=True):
+        assert said in (row.id, unpackb(pack_header(row)))
+
+
+@given(alike_drafts)
+def test_runs_cover_all_rows_and_each_is_alike(rows: list[Draft]) -> None:
+    runs = runs_alike(rows)
+    assert [at for run in runs for at in run] == list(range(len(rows)))
+    for run in runs:
+        assert len({str(rows[at][1:]) for at in run}) == 1
+    for one, next_one in pairwise(runs):
+        assert rows[one.start][1:] != rows[next_one.start][1:]
+
+
+def test_what_is_alike_is_said_once() -> None:
+    draft = Draft("m1", "bob", "inform", 4, None, None, None, 0, None, None)
+    assert fold(
+        [draft, draft._replace(id="m2"), draft._replace(id="m3", priority=9)]
+    ) == [
+        draft,
+        "m2",
+        draft._replace(id="m3", priority=9),
+    ]
+
+
+def test_an_older_peer_is_sent_whole_rows() -> None:
+    draft = Draft("m1", "bob", "inform", 4, None, None, None, 0, None, None)
+    send = Send(1, [draft, draft._replace(id="m2")], [b"", b""])
+    head, _ = encode(send, ALIKE - 1)
+    assert [type(row) for row in unpackb(head)[2]] == [list, list]
+    head, _ = encode(send)
+    assert [type(row) for row in unpackb(head)[2]] == [list, str]
+
+
+@pytest.mark.parametrize("rows", [["m1"], [["m1"]], [["m1", 2], "m2"]])
+def test_an_id_alone_cannot_be_the_first(rows: Any) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_client(packb([4, 1, rows, [0] * len(rows)]), b"")
+
+
+@pytest.mark.parametrize("id_", ["", "has space", "x" * 65, "ä"])
+def test_an_id_alone_is_checked_as_any(id_: str) -> None:
+    draft = ["m1", "bob", "inform", 4, None, None, None, 0, None, None]
+    with pytest.raises(RemoteProtocolError):
+        decode_client(packb([4, 1, [draft, id_], [0, 0]]), b"")
