@@ -1,6 +1,8 @@
-"""`ipcbus send --json` as a whole process: `python -m benchmarks.oneshot`.
+"""`ipcbus send`, `check` and `wait` as whole processes: `python -m benchmarks.oneshot`.
 
-Next to `python -c "import zmq, click"`, which is what it cannot do without, in turns.
+In turns with `python -c "import zmq, click"`, which is what the libraries take that
+they are made with. check and wait find a message each, print it and ack it. A ratio is
+that of the two processes of one round. `--parts` also tells where the time goes.
 """
 
 from __future__ import annotations
@@ -12,27 +14,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ipcbus
-from benchmarks.figures import figure, write
+from benchmarks import oneshot_parts
+from benchmarks.figures import figure, table, write
 from ipcbus import networks
 from ipcbus.transport import launch
 
-FLOOR = [sys.executable, "-c", "import zmq, click"]
+FLOOR = "import zmq, click"
 _SCRIPT = Path(sys.executable).with_name("ipcbus")
-SEND = [
-    *([str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "ipcbus"]),
-    *("send", "bob", "the build is green"),
-    *("--network", "bench", "--as", "alice", "--json"),
-]
+_PROGRAM = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "ipcbus"]
+_AT = ("--network", "bench", "--json", "--as")
+LINES: Mapping[str, tuple[str, ...]] = {
+    "ipcbus send": ("send", "bob", "the build is green", *_AT, "alice"),
+    "ipcbus check": ("check", *_AT, "bob"),
+    "ipcbus wait": ("wait", *_AT, "bob"),
+}
+
+Times = dict[str, list[float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.oneshot")
     parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args(arguments).rounds
+    parser.add_argument("--parts", action="store_true", help="where the time goes")
+    given = parser.parse_args(arguments)
     home = tempfile.mkdtemp(prefix="ipcbus-oneshot-")
     os.environ["IPCBUS_HOME"] = home
     # Users have compiled files; a developer's shell may forbid to write them.
@@ -40,32 +48,69 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = networks.create("bench")
     launch.start(network)
     try:
-        for agent in ("alice", "bob"):
-            ipcbus.connect("bench", agent=agent).close()
-        floor, send = measure(rounds)
+        with ipcbus.connect("bench", agent="alice") as alice:
+            ipcbus.connect("bench", agent="bob").close()
+            times = measure(alice, given.rounds)
+            shares = measure_parts(alice, given.rounds) if given.parts else {}
     finally:
         launch.stop(network, force=True)
         shutil.rmtree(home)
-    ratio = figure(send).median / figure(floor).median
-    print(f'python -c "import zmq, click"  {figure(floor).text(1)} ms')
-    print(f"ipcbus send --json             {figure(send).text(1)} ms")
-    print(f"ratio of the medians           {ratio:.2f}")
-    print(f"written: {write('oneshot', {'floor_ms': floor, 'send_ms': send})}")
+    print(show(times))
+    if shares:
+        print("\n" + show_parts(shares))
+    print(f"\nwritten: {write('oneshot', {'ms': times, 'parts_ms': shares})}")
 
 
-def measure(rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of both, in turns, after one of each that does not count."""
-    floor, send = [], []
+def measure(alice: ipcbus.Client, rounds: int) -> Times:
+    """Milliseconds of each, in turns, after one round that does not count."""
+    times: Times = {FLOOR: [], **{name: [] for name in LINES}}
     for _ in range(rounds + 1):
-        floor.append(_run(FLOOR))
-        send.append(_run(SEND))
-    return floor[1:], send[1:]
+        times[FLOOR].append(_run([sys.executable, "-c", FLOOR]))
+        for name, line in LINES.items():
+            _prepare(alice, name)
+            times[name].append(_run([*_PROGRAM, *line]))
+    return {name: found[1:] for name, found in times.items()}
 
 
-def _run(command: list[str]) -> float:
+def measure_parts(alice: ipcbus.Client, rounds: int) -> dict[str, Times]:
+    """Milliseconds of each part of each, likewise."""
+    shares: dict[str, Times] = {}
+    for at in range(rounds + 1):
+        for name, line in LINES.items():
+            _prepare(alice, name)
+            found = oneshot_parts.run(line)
+            for part, took in found.items() if at else ():
+                shares.setdefault(name, {}).setdefault(part, []).append(took)
+    return shares
+
+
+def _prepare(alice: ipcbus.Client, name: str) -> None:
+    """What `check` finds was sent by `send`, the line before it."""
+    if name == "ipcbus wait":
+        alice.send("bob", "the build is green")
+
+
+def _run(command: Sequence[str]) -> float:
     began = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return (time.monotonic() - began) * 1000
+
+
+def show(times: Times) -> str:
+    rows = []
+    for name, found in times.items():
+        pairs = zip(found, times[FLOOR], strict=True)
+        ratio = figure([took / floor for took, floor in pairs])
+        rows.append([name, figure(found).text(1), ratio.text(2)])
+    return table(["whole process", "ms, median (range)", "ratio (range)"], rows)
+
+
+def show_parts(shares: Mapping[str, Times]) -> str:
+    rows = [
+        [part, *(figure(times[part]).text(1) for times in shares.values())]
+        for part in oneshot_parts.PARTS
+    ]
+    return table(["part, ms", *shares], rows)
 
 
 if __name__ == "__main__":

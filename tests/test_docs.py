@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from ipcbus.config.settings import FIELDS
-from ipcbus.doors.cli.app import COMMANDS
+from ipcbus.doors.cli.commands import COMMANDS
 from ipcbus.errors import BY_CODE
 from ipcbus.protocol import limits
 from ipcbus.protocol.calls import METHODS

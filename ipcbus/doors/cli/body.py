@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import click
-
-from ipcbus.doors.cli.options import duration
 from ipcbus.errors import BoundExceeded, UsageError
 from ipcbus.protocol.limits import MAX_BODY
 
 if TYPE_CHECKING:
     from ipcbus.client.sync import Client
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 def content(words: Sequence[str], **options: Any) -> dict[str, Any]:
     """The keywords of `Client.send` that `content_options` and the words stand for."""
-    file = options.pop("file")
-    given = {"id": options.pop("id_"), **options}
+    file = options.pop("file", None)
+    given = {"id": options.pop("id_", None), **options}
     kept = {key: value for key, value in given.items() if value not in (None, (), {})}
     body = read(words, file)
     if not body and not kept.keys() & {"data", "attach"} and file is None and not words:
@@ -76,62 +70,3 @@ def _decode(found: bytes) -> str | bytes:
         return found.decode()
     except UnicodeDecodeError:
         return found
-
-
-def _json(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}", ctx, param) from error
-
-
-def _pairs(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> dict[str, str]:
-    found = {}
-    for text in value:
-        key, equals, rest = text.partition("=")
-        if not key or not equals:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE", ctx, param)
-        found[key] = rest
-    return found
-
-
-_OPTIONS = (
-    click.option(
-        "--file", type=click.Path(path_type=Path), help="Take the body from here."
-    ),
-    click.option("--data", metavar="JSON", callback=_json, help="Structured data."),
-    click.option("--thread", metavar="ID", help="The conversation it belongs to."),
-    click.option(
-        "--ttl", type=duration, help="Worth nothing after this long: 90s, 2h."
-    ),
-    click.option(
-        "--priority", type=click.IntRange(0, 9), default=4, help="9 goes first."
-    ),
-    click.option(
-        "--id", "id_", metavar="ID", help="The same id again is sent only once."
-    ),
-    click.option("--label", "labels", multiple=True, metavar="TEXT", help="A label."),
-    click.option(
-        "--attach", multiple=True, metavar="FILE", help="A file to go with it."
-    ),
-    click.option("--content-type", metavar="TYPE", help="Media type of the body."),
-    click.option(
-        "--header",
-        "headers",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=_pairs,
-        help="A header of your own.",
-    ),
-)
-
-
-def content_options(command: F) -> F:
-    """All of the above; they arrive as keywords for `content`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command

@@ -1,20 +1,16 @@
 """What a failed command says, and the exit code it ends with.
 
-Codes come from the error classes (`ipcbus.errors`); two more follow the shells: 130
-after Ctrl-C and 141 when the reader of our output has gone.
+Codes come from the error classes (`ipcbus.errors`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from ipcbus.doors.cli.output import abandon_stdout, safe, to_json, write
 from ipcbus.errors import IpcbusError
-
-EXIT_INTERRUPTED: Final = 130
-EXIT_PIPE: Final = 141
 
 
 def report(error: Exception, *, as_json: bool) -> int:

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import click
-
 from ipcbus.client.sync import Client
-from ipcbus.doors.cli.output import safe_line
+from ipcbus.doors.cli.output import remark, safe_line
 from ipcbus.errors import UnknownRecipient
 
 T = TypeVar("T")
@@ -29,8 +27,7 @@ def said_to(
     except UnknownRecipient:
         if message.get("future") or not _is_name(to) or not _alone(client):
             raise
-    note = f"ipcbus: nobody is called {safe_line(to)} yet; the message waits for them"
-    click.echo(note, err=True)
+    remark(f"nobody is called {safe_line(to)} yet; the message waits for them")
     return say(to, **{**message, "future": True})
 
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from ipcbus.units import duration_ms
+from ipcbus.doors.cli.quick import seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PLAIN: Final = r"[0-9]{1,9}(\.[0-9]{1,3})?"
-
 
 def duration(value: str | float) -> float:
-    """Seconds, spelled `90`, `90s`, `500ms`, `15m`, `2h` or `7d`; a type for options.
-
-    A plain number is allowed here, as it is not in a configuration: whoever types
-    `--timeout 60` means what `sleep 60` and `timeout 60` mean.
-    """
-    if isinstance(value, (int, float)) or re.fullmatch(_PLAIN, value):
+    """Seconds, as `seconds` reads them; a type for options."""
+    if isinstance(value, (int, float)):
         return float(value)
     try:
-        return duration_ms(value) / 1000
+        return seconds(value)
     except ValueError as error:
         reason = f"{value!r} is not a duration; write 90s, 15m, 2h or 7d"
         raise click.BadParameter(reason) from error
@@ -81,3 +76,65 @@ def member(command: F) -> F:
 def operator(command: F) -> F:
     """`--network --json`: the command of who runs a network."""
     return network_option(json_option(command))
+
+
+# --- of what a message is made of ---------------------------------------------
+
+
+def _json(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    if value is None:
+        return None
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", ctx, param) from error
+
+
+def _pairs(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    found = {}
+    for text in value:
+        key, equals, rest = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", ctx, param)
+        found[key] = rest
+    return found
+
+
+_OPTIONS = (
+    click.option(
+        "--file", type=click.Path(path_type=Path), help="Take the body from here."
+    ),
+    click.option("--data", metavar="JSON", callback=_json, help="Structured data."),
+    click.option("--thread", metavar="ID", help="The conversation it belongs to."),
+    click.option(
+        "--ttl", type=duration, help="Worth nothing after this long: 90s, 2h."
+    ),
+    click.option(
+        "--priority", type=click.IntRange(0, 9), default=4, help="9 goes first."
+    ),
+    click.option(
+        "--id", "id_", metavar="ID", help="The same id again is sent only once."
+    ),
+    click.option("--label", "labels", multiple=True, metavar="TEXT", help="A label."),
+    click.option(
+        "--attach", multiple=True, metavar="FILE", help="A file to go with it."
+    ),
+    click.option("--content-type", metavar="TYPE", help="Media type of the body."),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_pairs,
+        help="A header of your own.",
+    ),
+)
+
+
+def content_options(command: F) -> F:
+    """All of the above; they arrive as keywords for `body.content`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

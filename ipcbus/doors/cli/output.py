@@ -80,6 +80,12 @@ def flush() -> None:
         write("")
 
 
+def remark(text: str) -> None:
+    """A line on stderr, for people, beside what the command says."""
+    if sys.stderr is not None:
+        print(f"ipcbus: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 def end_line() -> None:
     """After the ^C that a terminal shows."""
     if sys.stderr is not None and sys.stderr.isatty():

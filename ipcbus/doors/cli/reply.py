@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from ipcbus.doors.cli.body import content, content_options, upload
-from ipcbus.doors.cli.options import member, timeout_option
+from ipcbus.doors.cli.body import content, upload
+from ipcbus.doors.cli.options import content_options, member, timeout_option
 from ipcbus.doors.cli.output import emit
-from ipcbus.doors.cli.send import SEND_TIMEOUT, document, lines
+from ipcbus.doors.cli.sending import SEND_TIMEOUT, document, lines
 from ipcbus.doors.cli.session import as_member
 from ipcbus.protocol.messages import REPLY
 

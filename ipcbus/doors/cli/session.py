@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Final
 
 from ipcbus.client.connect import connect
 from ipcbus.client.message import Message
 from ipcbus.client.sync import Client
+from ipcbus.doors.cli.output import remark
 from ipcbus.errors import IpcbusError, UsageError
 
 PROGRAM: Final = "ipcbus"
@@ -44,5 +44,4 @@ def confirm(client: Client, messages: Iterable[Message]) -> None:
         try:
             ack.result(CONFIRM_S)
         except IpcbusError as error:
-            said = f"ipcbus: {message.id} could not be acked and comes again: {error}"
-            print(said, file=sys.stderr)  # noqa: T201
+            remark(f"{message.id} could not be acked and comes again: {error}")

@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 import pytest
 
-from ipcbus.doors.cli import app
+from ipcbus.doors.cli.commands import COMMANDS, cli
 from tests.doors.cli.conftest import ROOT, Run
 
 
@@ -29,19 +29,19 @@ def leaves(
             yield (*path, name), command
 
 
-EVERY = dict(leaves(app.cli))
-COMMANDS = [pytest.param(command, id=" ".join(path)) for path, command in EVERY.items()]
+EVERY = dict(leaves(cli))
+PARAMS = [pytest.param(command, id=" ".join(path)) for path, command in EVERY.items()]
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_of_each_command_what_the_command_says(name: str) -> None:
-    entry = app.COMMANDS[name]
+    entry = COMMANDS[name]
     command = getattr(import_module(entry.module), name.replace("-", "_"))
 
     assert command.help.partition("\n")[0] == entry.help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PARAMS)
 def test_every_command_has_json_and_a_help(command: click.Command) -> None:
     names = [name for option in command.params for name in option.opts]
 
@@ -49,7 +49,7 @@ def test_every_command_has_json_and_a_help(command: click.Command) -> None:
     assert command.help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PARAMS)
 def test_every_option_is_explained(command: click.Command) -> None:
     unexplained = [
         option.name
@@ -99,31 +99,33 @@ HEAVY = {
 def test_a_one_shot_command_imports_nothing_heavy(module: str) -> None:
     """Each of these costs more than the command itself."""
     found = imported_by(
-        f"from ipcbus.doors.cli import app\nimport ipcbus.doors.cli.{module}"
+        "import ipcbus.doors.cli.app, ipcbus.doors.cli.commands\n"
+        f"import ipcbus.doors.cli.{module}"
     )
 
     assert found & HEAVY == set()
 
 
 def test_a_command_imports_no_other_command() -> None:
-    found = imported_by("import ipcbus.doors.cli.app, ipcbus.doors.cli.send")
+    found = imported_by("import ipcbus.doors.cli.commands, ipcbus.doors.cli.send")
 
     rooms = {name for name in found if name.startswith("ipcbus.doors.cli.")}
     assert {name.rpartition(".")[2] for name in rooms} == {
-        "app",
         "body",
-        "failures",
+        "commands",
         "newcomers",
         "options",
         "output",
+        "quick",
         "send",
+        "sending",
         "session",
     }
 
 
 def test_help_needs_no_command_and_no_zmq() -> None:
     found = imported_by(
-        "from ipcbus.doors.cli.app import cli\n"
+        "from ipcbus.doors.cli.commands import cli\n"
         "try: cli(['--help'])\nexcept SystemExit: pass"
     )
 
@@ -132,9 +134,9 @@ def test_help_needs_no_command_and_no_zmq() -> None:
 
 
 def test_completing_a_name_needs_no_command_either() -> None:
-    ctx = click.Context(app.cli)
+    ctx = click.Context(cli)
 
-    names = [item.value for item in app.cli.shell_complete(ctx, "re")]
+    names = [item.value for item in cli.shell_complete(ctx, "re")]
 
     assert names == ["reply", "register", "rename", "revoke", "restore"]
 
