@@ -24,13 +24,25 @@ EXIT_S = 1.0
 
 _live: WeakSet[Worker[Any]] = WeakSet()
 
+_forks = 0
+"""Forks that lead to this process. To ask for its id would be a system call for each
+message, which is more than all else that a message needs here."""
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
 
 class Worker(Loop[T]):
     def __init__(
         self, route: Route, keys: KeyPair, tracker: T, *, patient: bool = False
     ) -> None:
         super().__init__(route, keys, tracker, patient=patient)
-        self._pid = os.getpid()
+        self._born = _forks
         self._closed = False
 
     def start(self) -> None:
@@ -43,7 +55,7 @@ class Worker(Loop[T]):
 
     def check(self) -> None:
         """Raise if nothing can be asked of it any more."""
-        if os.getpid() != self._pid:
+        if _forks != self._born:
             raise LocalProtocolError(
                 reason="a client does not survive a fork; connect in the child"
             )
@@ -58,7 +70,7 @@ class Worker(Loop[T]):
 
     def is_running(self) -> bool:
         """Whether its thread lives: not in a forked child."""
-        return not self.ended.done() and os.getpid() == self._pid
+        return not self.ended.done() and _forks == self._born
 
     def is_closed(self) -> bool:
         """Whether `close` was called."""

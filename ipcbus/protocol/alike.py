@@ -34,17 +34,16 @@ def unfold(
     raws: Sequence[Any],
     kind: type[_Row],
     read: Callable[[Any], _Row],
-    is_right: Callable[[str], bool],
 ) -> list[_Row]:
     """The rows again; what alike ones have in common are the same objects.
 
-    Raises `RemoteProtocolError`, as `read` does; `is_right` judges an id alone.
+    Raises `RemoteProtocolError`, as `read` does. Ids alone are not looked at.
     """
     rows: list[_Row] = []
     rest: tuple[Any, ...] = ()
     for raw in raws:
         if type(raw) is str:
-            need(len(rest) > 0 and is_right(raw), "an id alone is wrong, or the first")
+            need(bool(rest), "an id alone is the first")
             rows.append(tuple.__new__(kind, (raw, *rest)))
         else:
             rows.append(row := read(raw))

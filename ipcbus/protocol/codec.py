@@ -18,7 +18,7 @@ from msgpack import Packer, packb
 
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
-from ipcbus.protocol.address import is_id, is_ref
+from ipcbus.protocol.address import are_ids, is_id, is_ref
 from ipcbus.protocol.alike import fold, fold_headers, unfold
 from ipcbus.protocol.crossing import read_groups, read_move
 from ipcbus.protocol.fields import (
@@ -193,7 +193,8 @@ def _send(f: list[Any], body: bytes) -> Send:
         "SEND carries no messages, or too many",
     )
     bodies = split_bodies(f[3], body, len(raws))
-    return Send(f[1], unfold(raws, Draft, _draft, is_id), bodies)
+    need(are_ids([raw for raw in raws if type(raw) is str]), "an id alone is wrong")
+    return Send(f[1], unfold(raws, Draft, _draft), bodies)
 
 
 def _draft(raw: Any) -> Draft:
@@ -338,7 +339,7 @@ def _deliver(f: list[Any], body: bytes) -> Deliver:
         "the columns of DELIVER differ in length",
     )
     bodies = split_bodies(sizes, body, len(seqs))
-    said = unfold(headers, Header, read_header, is_ref)
+    said = unfold(headers, Header, read_header)
     return Deliver(seqs, attempts, said, bodies)
 
 
