@@ -16,12 +16,16 @@ from ipcbus.protocol.messages import (
     Header,
 )
 from ipcbus.protocol.pieces import digest_of, pack_header
+from ipcbus.store.base import Mail
 from ipcbus.store.records import (
     Entry,
+    Place,
     ReplyGrant,
     Row,
     fingerprint,
 )
+
+Taker = tuple[Session | None, int]
 
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
@@ -31,17 +35,51 @@ class Apart(Exception):
     """Messages that are alike do not share one fate: each is to be taken alone."""
 
 
+class Columns(NamedTuple):
+    """Messages of one mailbox; element i of each column belongs to one of them."""
+
+    seqs: Sequence[int]
+    sizes: Sequence[int]
+    headers: Sequence[bytes]
+    bodies: Sequence[bytes]
+
+    def part(self, start: int, end: int) -> Columns:
+        if end - start == len(self.seqs):
+            return self
+        return Columns(*(column[start:end] for column in self))  # type: ignore[arg-type]
+
+    def only(self, places: Sequence[int]) -> Columns:
+        chosen = ([column[at] for at in places] for column in self)
+        return Columns(*chosen)  # type: ignore[arg-type]
+
+
 class Part(NamedTuple):
     """Messages alike, on their way into one mailbox.
 
-    `rows[row:]` of the batch and `entries[entry:]` begin with them; `takers[i]` gets
-    the i-th at once.
+    `takers`: who gets the first of them at once, who the next; None for those that
+    wait, which are the last.
     """
 
     box: Mailbox
-    row: int
-    entry: int
-    takers: list[Session | None]
+    rank: int
+    expires: int
+    shared: int
+    reply_to: str | None
+    columns: Columns
+    takers: list[Taker]
+
+    def taken(self) -> int:
+        """How many are leased at once."""
+        return sum(count for session, count in self.takers if session is not None)
+
+    def entries(self, start: int, end: int, attempt: int) -> list[Entry]:
+        seqs, sizes = self.columns.seqs[start:end], self.columns.sizes[start:end]
+        same = (attempt, 0, self.expires, self.shared)
+        number, rank = self.box.number, self.rank
+        return [
+            Entry(number, rank, seq, *same, size)
+            for seq, size in zip(seqs, sizes, strict=True)
+        ]
 
 
 class Batch:
@@ -50,8 +88,7 @@ class Batch:
     Attributes:
         room: bytes that the store has left for it.
         positions, rows: of the messages, the position of each in its SEND.
-        entries: one for each mailbox of each message.
-        parts: of `entries`, by mailbox, in order and without a gap.
+        parts: the same by mailbox.
         attached: seq and attachment, for each one that a message refers to.
         full: seq, header and mailbox of who had no room, where others had.
         given_up: mailboxes of which the oldest of a topic went to make room.
@@ -60,7 +97,6 @@ class Batch:
 
     __slots__ = (
         "attached",
-        "entries",
         "full",
         "given_up",
         "grants",
@@ -74,7 +110,6 @@ class Batch:
         self.room = room
         self.positions: list[int] = []
         self.rows: list[Row] = []
-        self.entries: list[Entry] = []
         self.parts: list[Part] = []
         self.attached: list[tuple[int, str]] = []
         self.full: list[tuple[int, Header, Mailbox]] = []
@@ -85,8 +120,8 @@ class Batch:
         """By seq, the mailboxes of a message."""
         boxes: dict[int, list[Mailbox]] = {}
         for part in self.parts:
-            for entry in self.entries[part.entry : part.entry + len(part.takers)]:
-                boxes.setdefault(entry.seq, []).append(part.box)
+            for seq in part.columns.seqs:
+                boxes.setdefault(seq, []).append(part.box)
         return boxes
 
     def add_rows(
@@ -94,7 +129,7 @@ class Batch:
         header: Header,
         sender: int,
         mailbox: int,
-        seqs: range,
+        seqs: Sequence[int],
         ids: Sequence[str],
         packed: Sequence[bytes],
         bodies: Sequence[bytes],
@@ -105,26 +140,22 @@ class Batch:
             for seq, id_, head, body in zip(seqs, ids, packed, bodies, strict=True)
         ]
 
-    def add_entries(
-        self,
-        box: Mailbox,
-        rank: int,
-        seqs: range,
-        takers: list[Session | None],
-        expires: int,
-        shared: int,
-        sizes: Sequence[int],
-    ) -> None:
-        """Those of the rows that were added last."""
-        number, row, entry = box.number, len(self.rows) - len(seqs), len(self.entries)
-        self.entries += [
-            tuple.__new__(
-                Entry,
-                (number, rank, seq, 1 if taker else 0, 0, expires, shared, size),
-            )
-            for seq, taker, size in zip(seqs, takers, sizes, strict=True)
-        ]
-        self.parts.append(Part(box, row, entry, takers))
+    def stored_in(self, mail: Mail) -> list[int]:
+        """Store it; the places of messages whose id was known already."""
+        entries: list[Entry] = []
+        places: list[Place] = []
+        for part in self.parts:
+            seqs = part.columns.seqs
+            taken, count = part.taken(), len(seqs)
+            for start, end, attempt in ((0, taken, 1), (taken, count, 0)):
+                if start == end:
+                    continue
+                if part.shared:
+                    entries += part.entries(start, end, attempt)
+                    continue
+                where = (part.box.number, part.rank, seqs[start], seqs[end - 1])
+                places.append(Place(*where, attempt, part.expires))
+        return mail.add(self.rows, entries, places)
 
 
 def header_of(draft: Draft, sender: str, accepted_at: int) -> Header:

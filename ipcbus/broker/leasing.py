@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby, islice
 
+from ipcbus.broker.batch import Columns, Part, Taker
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.mailbox import Lease, Mailbox, Mailboxes
 from ipcbus.broker.sessions import Session, Sessions
@@ -46,40 +47,45 @@ class Leasing:
 
     def reserve(
         self, box: Mailbox, reply_to: str | None, sizes: list[int]
-    ) -> list[Session | None]:
-        """For each of new messages the session that gets it at once, its credit taken.
+    ) -> list[Taker]:
+        """Who gets the first of new messages at once, their credit taken; and how many
+        wait.
 
-        With it the message is stored as leased already, and nobody reads it back.
-        `arrive` or `cancel` must follow. One with `reply_to` comes alone.
+        What is taken is stored as leased already, and nobody reads it back. `arrive` or
+        `cancel` must follow. One with `reply_to` comes alone.
         """
         box.count(len(sizes), sum(sizes))
-        takers: list[Session | None] = []
         if reply_to is not None:
             session = self._sessions.awaiting(box.number, reply_to)
             if session is not None:
                 session.take(sizes[0])
-                return [session]
+                return [(session, 1)]
+        takers: list[Taker] = []
+        left = len(sizes)
         if box.drained():
-            takers += self._takers(box, sizes)
-        waiting = len(sizes) - len(takers)
-        box.arriving += waiting
-        return takers + [None] * waiting
+            for session, count in self._takers(box, sizes):
+                takers.append((session, count))
+                left -= count
+        if left:
+            box.arriving += left
+            takers.append((None, left))
+        return takers
 
-    def _takers(self, box: Mailbox, sizes: list[int]) -> list[Session]:
+    def _takers(self, box: Mailbox, sizes: list[int]) -> Iterator[tuple[Session, int]]:
         """Who takes the first of these; sessions of one agent take turns."""
         mates = self._sessions.of_agent(box.number)
         if len(mates) == 1:
             count = mates[0].fits(sizes)
-            mates[0].take(sum(sizes[:count]), count)
-            return [mates[0]] * count
-        takers = []
+            if count:
+                mates[0].take(sum(sizes[:count]), count)
+                yield mates[0], count
+            return
         for size in sizes:
             session = self._sessions.taker(box.number, size)
             if session is None:
-                break
+                return
             session.take(size)
-            takers.append(session)
-        return takers
+            yield session, 1
 
     def cancel(self, box: Mailbox, size: int, session: Session | None) -> None:
         """A message of a `reserve` was not stored."""
@@ -89,34 +95,30 @@ class Leasing:
         else:
             session.give_back(size)
 
-    def arrive(
-        self,
-        turn: Turn,
-        box: Mailbox,
-        arrived: list[Waiting],
-        takers: list[Session | None],
-        reply_to: str | None,
-    ) -> None:
-        """New entries of one rank and with the same flags are in the store; `takers`
-        is what `reserve` said of them."""
+    def arrive(self, turn: Turn, part: Part) -> None:
+        """New entries are in the store, as `reserve` has said."""
+        box = part.box
         turn.touched.add(box.number)
         at = 0
-        for session, same in groupby(takers):
-            start, at = at, at + len(list(same))
-            part = arrived[start:at] if at - start < len(arrived) else arrived
+        for session, count in part.takers:
+            start, at = at, at + count
             if session is None:
-                self._wait(box, part)
+                self._wait(part, start, at)
                 continue
-            self._grant(turn, box, part, 1, session)
-            if reply_to is not None:
-                session.awaits.discard(reply_to)
+            self._grant(turn, box, session, part.rank, 1, part.columns.part(start, at))
+            if part.reply_to is not None:
+                session.awaits.discard(part.reply_to)
 
-    def _wait(self, box: Mailbox, arrived: list[Waiting]) -> None:
-        box.arriving -= len(arrived)
-        if any(mate.credit for mate in self._sessions.of_agent(box.number)):
-            box.push(arrived)
-        elif box.horizon > arrived[0].entry[1:3]:
-            box.forget()
+    def _wait(self, part: Part, start: int, end: int) -> None:
+        box = part.box
+        box.arriving -= end - start
+        if not any(mate.credit for mate in self._sessions.of_agent(box.number)):
+            if box.horizon > (part.rank, part.columns.seqs[start]):
+                box.forget()
+            return
+        entries = part.entries(start, end, 0)
+        _, _, headers, bodies = part.columns.part(start, end)
+        box.push(list(map(Waiting, entries, headers, bodies)))
 
     # --- what waits is handed out ------------------------------------------
 
@@ -142,7 +144,7 @@ class Leasing:
             for taken in self._next_alike(turn, box, session):
                 attempt = taken[0].entry.attempt + 1
                 raised += [(attempt, *waiting.entry[:3]) for waiting in taken]
-                self._grant(turn, box, taken, attempt, session)
+                self._grant_waiting(turn, box, session, attempt, taken)
         if raised:
             self._mail.set_attempts(raised)
 
@@ -207,24 +209,37 @@ class Leasing:
         self._mail.set_attempts([(attempt, entry.mailbox, entry.rank, entry.seq)])
         box.rewind((entry.rank, entry.seq))
         session.take(entry.size)
-        self._grant(turn, box, [waiting], attempt, session)
+        self._grant_waiting(turn, box, session, attempt, [waiting])
+
+    def _grant_waiting(
+        self,
+        turn: Turn,
+        box: Mailbox,
+        session: Session,
+        attempt: int,
+        taken: list[Waiting],
+    ) -> None:
+        entries, headers, bodies = zip(*taken, strict=True)
+        seqs = [entry.seq for entry in entries]
+        sizes = [entry.size for entry in entries]
+        columns = Columns(seqs, sizes, headers, bodies)
+        self._grant(turn, box, session, entries[0].rank, attempt, columns)
 
     def _grant(
         self,
         turn: Turn,
         box: Mailbox,
-        taken: list[Waiting],
-        attempt: int,
         session: Session,
+        rank: int,
+        attempt: int,
+        columns: Columns,
     ) -> None:
-        """Lease entries alike. They are stored with this attempt, and the session's
-        credit is taken."""
-        entries, headers, bodies = zip(*taken, strict=True)
-        seqs = [entry.seq for entry in entries]
+        """Lease entries of one rank and with the same flags. They are stored with this
+        attempt, and the session's credit is taken."""
+        seqs, sizes, headers, bodies = columns
         deadline = turn.now.mono + session.lease_s
-        flags = flags_of(headers[0])
-        lease = Lease(session, entries[0].rank, attempt, deadline, flags)
-        box.lease(seqs, [entry.size for entry in entries], lease)
+        lease = Lease(session, rank, attempt, deadline, flags_of(headers[0]))
+        box.lease(seqs, sizes, lease)
         self.leased.add(box.number)
         turn.hand(session, seqs, attempt, headers, bodies)
         turn.counted["delivered"] += len(seqs)

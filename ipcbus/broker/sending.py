@@ -13,7 +13,9 @@ from ipcbus.broker.batch import (
     OVERHEAD,
     Apart,
     Batch,
+    Columns,
     Part,
+    Taker,
     header_of,
     is_same,
     leaving,
@@ -52,7 +54,7 @@ from ipcbus.protocol.messages import (
     Send,
 )
 from ipcbus.store.base import Store
-from ipcbus.store.records import Agent, ReplyGrant, Waiting
+from ipcbus.store.records import Agent, ReplyGrant
 
 
 class _NoRoom(Exception):
@@ -255,10 +257,12 @@ class Sending:
         self.last_seq = seqs[-1]
         batch.add_rows(header, sender, mailbox, seqs, ids, packed, bodies)
         rank = PRIORITIES - 1 - header.priority
+        columns = Columns(seqs, sizes, packed, bodies)
         for box in boxes:
             takers = self._delivery.reserve(box, header.reply_to, sizes)
             until = self._until(box, header, expires)
-            batch.add_entries(box, rank, seqs, takers, until, shared, sizes)
+            same = (box, rank, until, shared, header.reply_to)
+            batch.parts.append(Part(*same, columns, takers))
         for sha256, *_ in header.attachments or ():
             batch.attached += [(seq, sha256) for seq in seqs]
 
@@ -282,33 +286,38 @@ class Sending:
             turn.touched.add(box.number)
         if not batch.rows:
             return []
-        known = self._store.mail.add(batch.rows, batch.entries)
+        known = batch.stored_in(self._store.mail)
         skipped = {batch.rows[at].seq for at in known}
         for part in batch.parts:
-            self._hand_on(turn, batch, part, skipped)
+            self._hand_on(turn, self._without(part, skipped) if skipped else part)
         self._follow_up(turn, batch, skipped)
         return known
 
-    def _hand_on(self, turn: Turn, batch: Batch, part: Part, skipped: set[int]) -> None:
+    def _without(self, part: Part, skipped: set[int]) -> Part:
+        """What is left of a part; the rest was not stored."""
+        left: list[int] = []
+        takers: list[Taker] = []
+        columns = part.columns
+        each = [session for session, count in part.takers for _ in range(count)]
+        for at, session in enumerate(each):
+            if columns.seqs[at] in skipped:
+                self._delivery.cancel(part.box, columns.sizes[at], session)
+            else:
+                left.append(at)
+                takers.append((session, 1))
+        return part._replace(columns=columns.only(left), takers=takers)
+
+    def _hand_on(self, turn: Turn, part: Part) -> None:
         """What is stored in one mailbox by now goes to its takers, or waits."""
-        box, count = part.box, len(part.takers)
-        rows = batch.rows[part.row : part.row + count]
-        entries = batch.entries[part.entry : part.entry + count]
-        arrived, takers = [], []
-        for row, entry, taker in zip(rows, entries, part.takers, strict=True):
-            if skipped and entry.seq in skipped:
-                self._delivery.cancel(box, entry.size, taker)
-                continue
-            arrived.append(Waiting(entry, row.header, row.body))
-            takers.append(taker)
-        if not arrived:
+        count = len(part.columns.seqs)
+        if not count:
             return
-        self._delivery.arrive(turn, box, arrived, takers, rows[0].reply_to)
-        turn.counted["accepted"] += len(arrived)
-        if box.blocked is not None:
-            turn.counted[f"{self._links.peer_of(box.number)}:offered"] += len(arrived)
-        if entries[0].expires:
-            self._ends.watch(entries[0].expires)
+        self._delivery.arrive(turn, part)
+        turn.counted["accepted"] += count
+        if part.box.blocked is not None:
+            turn.counted[f"{self._links.peer_of(part.box.number)}:offered"] += count
+        if part.expires:
+            self._ends.watch(part.expires)
 
     def _follow_up(self, turn: Turn, batch: Batch, skipped: set[int]) -> None:
         """What storing a batch entails, but for messages that were there already."""

@@ -44,6 +44,7 @@ from ipcbus.store.records import (
     Key,
     LinkRow,
     Mailbox,
+    Place,
     ReplyGrant,
     Row,
     Run,
@@ -70,12 +71,18 @@ UNUSED_BLOB_MS: Final = 3600 * 1000
 class Mail(Protocol):
     """Messages, and the mailboxes they wait in."""
 
-    def add(self, rows: Sequence[Row], entries: Sequence[Entry]) -> list[int]:
+    def add(
+        self,
+        rows: Sequence[Row],
+        entries: Sequence[Entry],
+        places: Sequence[Place] = (),
+    ) -> list[int]:
         """Store messages and where they wait.
 
         Returns the positions in `rows` whose id is there already (also earlier in the
         same call); of those, neither the row nor its entries are stored. Entries belong
-        to rows by `seq`, which is unique in `rows` and rising.
+        to rows by `seq`, which is unique in `rows` and rising; those of most rows are
+        said as `places`, because that costs nothing for each.
         """
 
     def find(self, id_: str) -> Row | None:

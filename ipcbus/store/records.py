@@ -75,6 +75,18 @@ class Entry(NamedTuple):
     size: int
 
 
+class Place(NamedTuple):
+    """Entries alike: of the messages from seq `first` to `last`, each of which goes to
+    this one mailbox. The size of each is that of its header and body."""
+
+    mailbox: int
+    rank: int
+    first: int
+    last: int
+    attempt: int
+    expires: int
+
+
 class Waiting(NamedTuple):
     """An entry with its message, as a mailbox gives it out."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ipcbus.store.memory.state import Grave, State
-from ipcbus.store.records import Dead, Entry, Key, Mailbox, Row, Run, Waiting
+from ipcbus.store.records import Dead, Entry, Key, Mailbox, Place, Row, Run, Waiting
 
 
 class MemoryMail:
@@ -14,7 +14,14 @@ class MemoryMail:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def add(self, rows: Sequence[Row], entries: Sequence[Entry]) -> list[int]:
+    def add(
+        self,
+        rows: Sequence[Row],
+        entries: Sequence[Entry],
+        places: Sequence[Place] = (),
+    ) -> list[int]:
+        if places:
+            entries = [*entries, *_placed(rows, places)]
         state = self._state
         state.write()
         state.use(0)
@@ -187,3 +194,21 @@ class MemoryMail:
 
 def _grave_key(key: Key) -> tuple[int, int, int]:
     return key.seq, key.mailbox, key.rank
+
+
+def _placed(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[Entry]:
+    """The entries that are meant by places."""
+    first = rows[0].seq
+    for place in places:
+        for row in rows[place.first - first : place.last - first + 1]:
+            size = len(row.header) + len(row.body)
+            yield Entry(
+                place.mailbox,
+                place.rank,
+                row.seq,
+                place.attempt,
+                0,
+                place.expires,
+                0,
+                size,
+            )

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from ipcbus.store.records import Entry, Key, Mailbox, Row, Run, Waiting
+from ipcbus.store.records import Entry, Key, Mailbox, Place, Row, Run, Waiting
 from ipcbus.store.sqlite.database import translated
 from ipcbus.store.sqlite.dead import DeadLetters
 from ipcbus.store.sqlite.forget import strip
@@ -38,6 +38,10 @@ _ADD_MESSAGES = (
 )
 _ADD_ENTRY = f"INSERT INTO pending VALUES{_EIGHT}"
 _ADD_ENTRIES = f"INSERT INTO pending VALUES{', '.join([_EIGHT] * GROUP)}"
+_ADD_PLACE = (
+    "INSERT INTO pending SELECT ?1, ?2, seq, ?5, 0, ?6, 0, length(header)+length(body)"
+    " FROM messages WHERE seq BETWEEN ?3 AND ?4 AND mailbox = ?1"
+)
 _RANGE = "WHERE mailbox = ? AND rank = ? AND seq BETWEEN ? AND ?"
 
 
@@ -45,7 +49,12 @@ class SqliteMail(DeadLetters):
     """`base.Mail` on SQLite."""
 
     @translated
-    def add(self, rows: Sequence[Row], entries: Sequence[Entry]) -> list[int]:
+    def add(
+        self,
+        rows: Sequence[Row],
+        entries: Sequence[Entry],
+        places: Sequence[Place] = (),
+    ) -> list[int]:
         if not rows:
             return []
         if not self._db.space.plenty:
@@ -59,6 +68,8 @@ class SqliteMail(DeadLetters):
             lost = {rows[at].seq for at in duplicates}
             entries = [entry for entry in entries if entry.seq not in lost]
         _insert(db, _ADD_ENTRY, _ADD_ENTRIES, entries)
+        if places:
+            db.executemany(_ADD_PLACE, places)
         shared = [(entry.seq, entry.mailbox) for entry in entries if entry.shared]
         if shared:
             db.executemany("INSERT INTO recipients VALUES(?, ?)", shared)
