@@ -24,7 +24,7 @@ import apsw
 
 from ipcbus.errors import Fenced, IpcbusError, StoreFailed, StoreFull
 from ipcbus.store.records import fingerprint
-from ipcbus.store.sqlite.space import MIB, Space
+from ipcbus.store.sqlite.space import MIB, PLENTY, Space
 
 CHECKPOINT_BYTES: Final = 4 * MIB
 """What may be in the WAL before it is copied into the database. More makes fewer but
@@ -186,6 +186,10 @@ class Database:
         return value
 
     def room(self) -> int:
+        """See `Store.room`; with plenty of it nothing is counted, before each batch."""
+        return PLENTY if self.space.plenty else self.exact_room()
+
+    def exact_room(self) -> int:
         pages = self.number("PRAGMA page_count")
         free_pages = self.number("PRAGMA freelist_count")
         return self.space.room(pages, free_pages, self.page_size)

@@ -19,7 +19,7 @@ MIB: Final = 1024 * KIB
 LARGEST_UNIT: Final = 4 * MIB
 SMALLEST_UNIT: Final = 128 * KIB
 
-PLENTY: Final = 256 * MIB
+PLENTY: Final = 64 * MIB
 """Far more than one turn can bring."""
 
 
@@ -84,7 +84,7 @@ class Space:
     def before_commit(self) -> None:
         """Drop the ballast if the disk is nearly full, so that removals succeed."""
         free = self.free()
-        self.plenty = free > PLENTY and not self.store_bytes
+        self.plenty = free > 4 * PLENTY and not self.store_bytes
         if free < self.unit // 2:
             self.drop_ballast()
 

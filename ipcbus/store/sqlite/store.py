@@ -201,7 +201,7 @@ class SqliteStore:
             "bytes": pages * db.page_size,
             "free_bytes": db.number("PRAGMA freelist_count") * db.page_size,
             "wal_bytes": wal.stat().st_size if wal.exists() else 0,
-            "room": db.room(),
+            "room": db.exact_room(),
             "ballast_bytes": db.space.unit if db.space.has_ballast else 0,
             "unindexed": self._archive.unindexed(),
         }
