@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.sessions import Session
-from ipcbus.protocol.digest import digested
+from ipcbus.protocol.alike import pack_digested
+from ipcbus.protocol.digest import digested, digests
 from ipcbus.protocol.messages import (
     FLAG_GRANTED,
     RECEIPTS,
@@ -178,9 +179,15 @@ def header_of(draft: Draft, sender: str, accepted_at: int) -> Header:
     )
 
 
-def leaving(header: Header, body: bytes, *, granted: bool) -> Header:
-    """A header for another network. `granted`: no rule of a bridge need allow it."""
-    return digested(header, body, FLAG_GRANTED if granted else 0)
+def leaving(
+    header: Header, ids: Sequence[str], bodies: Sequence[bytes], *, granted: bool
+) -> tuple[Header, list[bytes]]:
+    """A header for another network, and all of them packed. `granted`: no rule of a
+    bridge need allow it."""
+    made = digests(header, bodies)
+    flags = header.flags | (FLAG_GRANTED if granted else 0)
+    header = header._replace(digest=made[0], flags=flags)
+    return header, pack_digested(header, ids, made)
 
 
 def is_full(box: Mailbox, size: int, bounds: tuple[int, int], count: int = 1) -> bool:

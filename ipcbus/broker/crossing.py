@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipcbus.broker.batch import OVERHEAD, Batch
+from ipcbus.broker.batch import OVERHEAD, Apart, Batch
 from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.border import FULL, NO_ROOM, Arriving, Border, Verdict, refused
 from ipcbus.broker.directory import Directory
@@ -29,11 +29,12 @@ from ipcbus.broker.ends import (
 )
 from ipcbus.broker.links import IN, OUT, Link, Links
 from ipcbus.broker.mailbox import Mailbox, Mailboxes
+from ipcbus.broker.rights import Rights
 from ipcbus.broker.routing import Route
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.settings import Settings
-from ipcbus.broker.trail import runs_of
+from ipcbus.broker.trail import arrivals, refusals
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import (
     BoundExceeded,
@@ -43,7 +44,7 @@ from ipcbus.errors import (
     UnknownRecipient,
 )
 from ipcbus.protocol.address import BROKER_NAME, Kind, arriving, fold, matches
-from ipcbus.protocol.limits import MAX_REPLIES
+from ipcbus.protocol.alike import pack_digested
 from ipcbus.protocol.messages import (
     ACCEPTED,
     BOUNCE,
@@ -61,8 +62,7 @@ from ipcbus.protocol.messages import (
     Xfer,
 )
 from ipcbus.protocol.pieces import digest_of
-from ipcbus.store.base import FOREIGN_ID_MS, Store
-from ipcbus.store.records import Audit, ReplyGrant
+from ipcbus.store.base import Store
 
 Ways = dict[tuple[str, str, str, int, int], tuple[Arriving, Route]]
 
@@ -90,6 +90,7 @@ class Crossing:
         self._sending = sending
         self._blobs = blobs
         self._border = Border(network, links)
+        self._rights = Rights(network, store.crossings)
 
     def transfer(self, turn: Turn, session: Session, xfer: Xfer) -> None:
         link = self._links.of(session)
@@ -99,7 +100,7 @@ class Crossing:
             return
         if xfer.epoch > link.row.seen_epoch:
             self._links.put(link, seen_epoch=xfer.epoch)
-        batch = Batch()
+        batch = Batch(self._store.room())
         verdicts = self._plan_all(turn, link, xfer, batch)
         known = self._sending.store_all(turn, batch)
         moves = [xfer.moves[at] for at in batch.positions]
@@ -108,8 +109,10 @@ class Crossing:
             told = self._known(batch.rows[place].id, xfer.moves[at])
             assert told is not None
             verdicts[at] = told
-        self._grant(turn, link, batch, moves, set(known))
-        self._record(turn, link, batch, moves, set(known), xfer, verdicts)
+        self._rights.grant(turn, link, batch, moves, set(known))
+        trail = arrivals(turn, link, batch, moves, set(known))
+        trail += refusals(turn, link, self._network, xfer, verdicts)
+        self._store.crossings.record(trail)
         rows: list[list[Any]] = [[at, *verdicts[at]] for at in sorted(verdicts)]
         turn.say(session.peer, Accepted(xfer.ref, rows))
 
@@ -122,25 +125,32 @@ class Crossing:
         verdicts: dict[int, tuple[str, dict[str, Any]]] = {}
         put_off: dict[tuple[str, str, int], Verdict] = {}
         ways: Ways = {}
-        room = self._store.room()
-        for at, (move, body) in enumerate(zip(xfer.moves, xfer.bodies, strict=True)):
-            room -= len(body) + len(move.meta or b"") + OVERHEAD
+        runs = _alike(xfer.moves)[::-1]
+        while runs:
+            run = runs.pop()
+            move, bodies = xfer.moves[run.start], xfer.bodies[run.start : run.stop]
+            size = sum(map(len, bodies)) + len(run) * (len(move.meta or b"") + OVERHEAD)
             stream = (move.sender, move.to, move.priority)
             try:
                 if stream in put_off:
                     raise put_off[stream]  # or it would overtake what was put off
-                if room <= 0:
+                if size >= batch.room:
                     raise Verdict(DEFERRED, NO_ROOM, f"{self._network} has no room")
-                self._plan(turn, link, batch, move, body, ways)
-            except Verdict as verdict:
+                moves = xfer.moves[run.start : run.stop]
+                self._plan(turn, link, batch, moves, bodies, ways)
+            except (Verdict, Apart) as verdict:
+                if len(run) > 1 or isinstance(verdict, Apart):
+                    runs += [range(at, at + 1) for at in reversed(run)]
+                    continue
                 if verdict.outcome == DEFERRED:
                     put_off[stream] = verdict
                 # What was accepted once stays so, whatever has changed since.
                 id_ = arriving(move.id, link.peer, self._network)
                 known = self._known(id_, move)
-                verdicts[at] = known or (verdict.outcome, verdict.facts)
+                verdicts[run.start] = known or (verdict.outcome, verdict.facts)
                 continue
-            batch.positions.append(at)
+            batch.room -= size
+            batch.positions += run
         return verdicts
 
     def _known(self, id_: str, move: Move) -> tuple[str, dict[str, Any]] | None:
@@ -158,11 +168,19 @@ class Crossing:
         turn: Turn,
         link: Link,
         batch: Batch,
-        move: Move,
-        body: bytes,
+        moves: list[Move],
+        bodies: list[bytes],
         ways: Ways,
     ) -> None:
-        said, way = self._place(turn, link, move, body, ways)
+        """Put moves alike into the batch. Raises the verdict, or that each must be
+        taken alone."""
+        move = moves[0]
+        if len(moves) > 1 and not self._are_plain(moves, bodies):
+            raise Apart
+        said, way = self._place(turn, link, move, bodies[0], ways)
+        ids = [said.id]
+        if len(moves) > 1:
+            ids = [f"{move.id}@{link.peer}" for move in moves]
         wall = turn.now.wall
         expires = None if move.ttl_ms is None else wall + move.ttl_ms
         flags = move.flags & RECEIPTS
@@ -186,8 +204,10 @@ class Crossing:
             move.digest,
             flags,
         )
+        packed = pack_digested(header, ids, [move.digest for move in moves])
+        columns = (header, ids, packed, bodies)
         try:
-            self._sending.put(batch, link.number, header, body, way.boxes, expires or 0)
+            self._sending.put(batch, link.number, *columns, way.boxes, expires or 0)
         except BoundExceeded as error:
             raise Verdict(DEFERRED, FULL, str(error)) from error
         if way.grant is not None:
@@ -204,8 +224,7 @@ class Crossing:
         differ in what they say alone. Raises the verdict."""
         key = (move.sender, move.to, move.kind, move.flags, move.max_hops)
         found = ways.get(key)
-        new = move.reply_to is None and "@" not in move.id and not move.hops
-        plain = new and not move.attachments and len(body) <= self._settings.max_body
+        plain = self._are_plain([move], [body])
         if found is not None and plain:
             said, way = found
             return Arriving(move, f"{move.id}@{link.peer}", *said[2:]), way
@@ -214,6 +233,18 @@ class Crossing:
         if plain:
             ways[key] = said, way  # nothing changes it in this turn
         return said, way
+
+    def _are_plain(self, moves: list[Move], bodies: list[bytes]) -> bool:
+        """Whether nothing of moves alike needs a look but where they come from and go
+        to."""
+        move = moves[0]
+        return not (
+            move.reply_to is not None
+            or move.hops
+            or move.attachments
+            or max(map(len, bodies)) > self._settings.max_body
+            or any("@" in move.id for move in moves)
+        )
 
     def _way(self, turn: Turn, link: Link, said: Arriving, body: bytes) -> Route:
         """Where it goes. Raises the verdict if it may not, or not now."""
@@ -328,70 +359,16 @@ class Crossing:
 
     # --- what is left behind ---------------------------------------------------------
 
-    def _grant(
-        self, turn: Turn, link: Link, batch: Batch, moves: list[Move], known: set[int]
-    ) -> None:
-        """The right of those who got a message to answer it."""
-        boxes = batch.boxes_of()
-        grants = []
-        for place, (row, move) in enumerate(zip(batch.rows, moves, strict=True)):
-            if place in known or move.kind in BOUNCE_KINDS:
-                continue
-            requester = arriving(move.sender, link.peer, self._network)
-            for box in boxes.get(row.seq, ()):
-                for replier, left, ms in self._repliers(box, move):
-                    until = turn.now.wall + ms
-                    fields = (row.id, replier, requester, link.number)
-                    grants.append(ReplyGrant(*fields, left, until))
-        self._store.crossings.put_grants(grants)
 
-    def _repliers(self, box: Mailbox, move: Move) -> list[tuple[str, int, int]]:
-        """Who may answer a message that went into `box`, how often, for how many ms.
-
-        Brokers farther on may always say what became of it: no rule is for that.
-        """
-        found = []
-        if box.blocked is not None:
-            longest = max(FOREIGN_ID_MS, move.ttl_ms or 0)
-            found.append((BROKER_NAME, MAX_REPLIES, longest))
-        if move.replies and (box.blocked is None or move.to[:1] != "#"):
-            replier = str(box.number) if box.blocked is None else fold(move.to)
-            found.append((replier, move.replies, move.replies_ms))
-        return found
-
-    def _record(
-        self,
-        turn: Turn,
-        link: Link,
-        batch: Batch,
-        moves: list[Move],
-        known: set[int],
-        xfer: Xfer,
-        verdicts: dict[int, tuple[str, dict[str, Any]]],
-    ) -> None:
-        """The audit trail and the counters."""
-        wall, count = turn.now.wall, turn.counted
-        by_rule: dict[str, list[int]] = {}
-        for place, row in enumerate(batch.rows):
-            if place not in known:
-                by_rule.setdefault(moves[place].rule, []).append(row.seq)
-        rows = [
-            Audit(0, wall, link.number, IN, *run, "", "", "", rule, ACCEPTED, "", "")
-            for rule, seqs in by_rule.items()
-            for run in runs_of(seqs)
-        ]
-        count[f"{link.peer}:in_accepted"] += sum(map(len, by_rule.values()))
-        for at, (outcome, facts) in verdicts.items():
-            count[f"{link.peer}:in_{outcome}"] += 1
-            if outcome == REFUSED:
-                rows.append(self._refusal(wall, link, xfer.moves[at], facts))
-        self._store.crossings.record(rows)
-
-    def _refusal(
-        self, wall: int, link: Link, move: Move, facts: dict[str, Any]
-    ) -> Audit:
-        id_, sender = (
-            arriving(text, link.peer, self._network) for text in (move.id, move.sender)
-        )
-        why = (move.rule, REFUSED, facts["status"], facts["reason"])
-        return Audit(0, wall, link.number, IN, 0, 0, id_, sender, move.to, *why)
+def _alike(moves: list[Move]) -> list[range]:
+    """The places of moves; those that follow each other and differ in id and digest
+    alone together."""
+    runs = []
+    start, before = 0, moves[0][1:11] + moves[0][12:]
+    for at, move in enumerate(moves):
+        rest = move[1:11] + move[12:]
+        if rest != before:
+            runs.append(range(start, at))
+            start, before = at, rest
+    runs.append(range(start, len(moves)))
+    return runs

@@ -42,7 +42,6 @@ from ipcbus.errors import (
 )
 from ipcbus.protocol.address import OWN_IDS
 from ipcbus.protocol.alike import pack_headers, runs_alike
-from ipcbus.protocol.digest import digested
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
     ACCEPTED,
@@ -53,6 +52,7 @@ from ipcbus.protocol.messages import (
     Header,
     Send,
 )
+from ipcbus.protocol.pieces import pack_header
 from ipcbus.store.base import Store
 from ipcbus.store.records import Agent, ReplyGrant
 
@@ -205,46 +205,40 @@ class Sending:
             expires = min(expires or latest, latest)
         if draft.reply_to is not None or route.state == FUTURE:
             _need_one(ids)
-        if route.link is not None:
-            _need_one(ids)
-            header = leaving(header, bodies[0], granted=route.grant is not None)
-        elif len(self._links) and any(box.blocked is not None for box in route.boxes):
-            _need_one(ids)
-            header = digested(header, bodies[0])  # a topic's message that also leaves
-        self.put_alike(batch, agent.number, header, ids, bodies, route.boxes, expires)
+        granted = route.grant is not None
+        if granted or self._leaves(route):
+            header, packed = leaving(header, ids, bodies, granted=granted)
+        else:
+            packed = pack_headers(header, ids)
+        boxes = route.boxes
+        self.put(batch, agent.number, header, ids, packed, bodies, boxes, expires)
         if route.grant is not None:
             self.use_later(turn, batch, route.grant)
+
+    def _leaves(self, route: Route) -> bool:
+        """Whether it goes to another network, maybe as one reader of a topic."""
+        return route.link is not None or (
+            len(self._links) > 0 and any(box.blocked is not None for box in route.boxes)
+        )
 
     def put(
         self,
         batch: Batch,
         sender: int,
         header: Header,
-        body: bytes,
-        boxes: list[Mailbox],
-        expires: int,
-    ) -> None:
-        """`put_alike` of one message."""
-        self.put_alike(batch, sender, header, [header.id], [body], boxes, expires)
-
-    def put_alike(
-        self,
-        batch: Batch,
-        sender: int,
-        header: Header,
         ids: list[str],
+        packed: list[bytes],
         bodies: list[bytes],
         boxes: list[Mailbox],
         expires: int,
     ) -> None:
         """Add messages alike whose recipients are known; takes their credit. `header`
-        is that of the first.
+        is that of the first, `packed` those of all.
 
         Of several recipients one whose mailbox is full is left out and bounced; a
         single one refuses the message. What the broker writes (sender 0) is never
         refused: a bounce must not be lost.
         """
-        packed = pack_headers(header, ids)
         sizes = [
             len(head) + len(body) for head, body in zip(packed, bodies, strict=True)
         ]
@@ -365,9 +359,10 @@ class Sending:
         batch = Batch()
         boxes = [self._boxes[number] for number in mailboxes]
         link = self._links.get(mailboxes[0])
+        ids, packed = [header.id], [pack_header(header)]
         if link is not None:
-            header = leaving(header, body, granted=True)
-        self.put(batch, 0, header, body, boxes, 0)
+            header, packed = leaving(header, ids, [body], granted=True)
+        self.put(batch, 0, header, ids, packed, [body], boxes, 0)
         known = self.store_all(turn, batch)
         assert not known
 

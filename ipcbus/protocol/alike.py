@@ -14,7 +14,7 @@ from msgpack import packb
 
 from ipcbus.protocol.fields import need
 from ipcbus.protocol.messages import Draft, Header
-from ipcbus.protocol.pieces import pack_header
+from ipcbus.protocol.pieces import DIGEST, pack_header
 
 _Row = TypeVar("_Row", Draft, Header)
 
@@ -74,6 +74,19 @@ def pack_headers(header: Header, ids: Sequence[str]) -> list[bytes]:
     rest = first[_end_of_id(first) :]
     starts = {size: _start(first, size) for size in set(map(len, ids))}
     return [starts[len(id_)] + id_.encode() + rest for id_ in ids]
+
+
+def pack_digested(
+    header: Header, ids: Sequence[str], digests: Sequence[bytes]
+) -> list[bytes]:
+    """`pack_header` of headers that differ in their ids and digests alone."""
+    first = pack_header(header._replace(digest=digests[0]))
+    rest, flags = first[_end_of_id(first) : -DIGEST - 1], first[-1:]
+    starts = {size: _start(first, size) for size in set(map(len, ids))}
+    return [
+        starts[len(id_)] + id_.encode() + rest + digest + flags
+        for id_, digest in zip(ids, digests, strict=True)
+    ]
 
 
 def fold_headers(packed: Sequence[bytes]) -> bytes:

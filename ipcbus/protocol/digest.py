@@ -6,6 +6,7 @@ hashing when it starts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from msgpack import packb
@@ -14,12 +15,19 @@ from ipcbus.protocol.messages import Header
 from ipcbus.protocol.pieces import DIGEST
 
 
-def digested(header: Header, body: bytes, more_flags: int = 0) -> Header:
-    """The header with the digest that its origin makes of a message, once, for all the
-    networks that it crosses: the same id with another digest is another message."""
+def digests(header: Header, bodies: Sequence[bytes]) -> list[bytes]:
+    """The digests of messages that differ in id and body alone.
+
+    The origin of a message makes it once, for all the networks that it crosses: the
+    same id with another digest is another message.
+    """
     h = header
     ttl_ms = None if h.expires_at is None else h.expires_at - h.accepted_at
     said = (h.sender, h.to, h.kind, h.priority, ttl_ms, h.thread, h.reply_to)
     packed = packb((*said, h.attachments, h.meta))
-    made = blake2b(packed + body, digest_size=DIGEST).digest()
-    return Header(*header[:13], made, header.flags | more_flags)
+    return [blake2b(packed + body, digest_size=DIGEST).digest() for body in bodies]
+
+
+def digested(header: Header, body: bytes) -> Header:
+    """The header with the digest of its message."""
+    return header._replace(digest=digests(header, [body])[0])
