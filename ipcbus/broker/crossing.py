@@ -181,21 +181,33 @@ class Crossing:
         ids = [said.id]
         if len(moves) > 1:
             ids = [f"{move.id}@{link.peer}" for move in moves]
-        wall = turn.now.wall
-        expires = None if move.ttl_ms is None else wall + move.ttl_ms
+        header = self._header(turn, link, said, way)
+        packed = pack_digested(header, ids, [move.digest for move in moves])
+        columns = (header, ids, packed, bodies)
+        expires = header.expires_at or 0
+        try:
+            self._sending.put(batch, link.number, *columns, way.boxes, expires)
+        except BoundExceeded as error:
+            raise Verdict(DEFERRED, FULL, str(error)) from error
+        if way.grant is not None:
+            self._sending.use_later(turn, batch, way.grant)
+        if len(said.hops) > 1:
+            self._links.pin(*said.hops[0].split("/", 1))
+
+    def _header(self, turn: Turn, link: Link, said: Arriving, way: Route) -> Header:
+        move, wall = said.move, turn.now.wall
         flags = move.flags & RECEIPTS
         if way.link is not None and way.grant is not None:
             flags |= FLAG_GRANTED
-        thread = move.thread and arriving(move.thread, link.peer, self._network)
-        header = Header(
+        return Header(
             said.id,
             said.sender,
             str(said.to),
             move.kind,
             move.priority,
             wall,
-            expires,
-            thread,
+            None if move.ttl_ms is None else wall + move.ttl_ms,
+            move.thread and arriving(move.thread, link.peer, self._network),
             said.reply_to,
             TRUST_FOREIGN,
             said.hops,
@@ -204,16 +216,6 @@ class Crossing:
             move.digest,
             flags,
         )
-        packed = pack_digested(header, ids, [move.digest for move in moves])
-        columns = (header, ids, packed, bodies)
-        try:
-            self._sending.put(batch, link.number, *columns, way.boxes, expires or 0)
-        except BoundExceeded as error:
-            raise Verdict(DEFERRED, FULL, str(error)) from error
-        if way.grant is not None:
-            self._sending.use_later(turn, batch, way.grant)
-        if len(said.hops) > 1:
-            self._links.pin(*said.hops[0].split("/", 1))
 
     # --- checks --------------------------------------------------------------------
 
