@@ -73,12 +73,12 @@ class Leasing:
 
     def _takers(self, box: Mailbox, sizes: list[int]) -> Iterator[tuple[Session, int]]:
         """Who takes the first of these; sessions of one agent take turns."""
-        mates = self._sessions.of_agent(box.number)
-        if len(mates) == 1:
-            count = mates[0].fits(sizes)
+        only = self._sessions.only_reader(box.number)
+        if only is not None:
+            count = only.fits(sizes)
             if count:
-                mates[0].take(sum(sizes[:count]), count)
-                yield mates[0], count
+                only.take(sum(sizes[:count]), count)
+                yield only, count
             return
         for size in sizes:
             session = self._sessions.taker(box.number, size)
@@ -154,7 +154,7 @@ class Leasing:
         """Off the page: the next entry, and those behind it that `session` may have as
         well; in runs that are leased together."""
         most = 1
-        if len(self._sessions.of_agent(box.number)) == 1 and not box.blocked:
+        if self._sessions.only_reader(box.number) is session and not box.blocked:
             most = session.credit - session.held
         ahead: list[Waiting] = []
         for waiting in islice(box.page, most):

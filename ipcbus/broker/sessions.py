@@ -148,6 +148,11 @@ class Sessions:
                 return session
         return None
 
+    def only_reader(self, agent: int) -> Session | None:
+        """The session of `agent` that gives credit, if no other does."""
+        readers = [mate for mate in self.of_agent(agent) if mate.credit]
+        return readers[0] if len(readers) == 1 else None
+
     def any_room(self, agent: int) -> bool:
         """Whether some session of `agent` could take a delivery."""
         return any(mate.has_room(0) for mate in self.of_agent(agent))
