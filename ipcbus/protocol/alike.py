@@ -39,11 +39,11 @@ def unfold(
 
     Raises `RemoteProtocolError`, as `read` does. Ids alone are not looked at.
     """
+    need(not raws or type(raws[0]) is not str, "an id alone is the first")
     rows: list[_Row] = []
     rest: tuple[Any, ...] = ()
     for raw in raws:
         if type(raw) is str:
-            need(bool(rest), "an id alone is the first")
             rows.append(tuple.__new__(kind, (raw, *rest)))
         else:
             rows.append(row := read(raw))
