@@ -150,11 +150,12 @@ class LinkTracker(Conversation):
 
     def _speak(self, most_sends: int | None) -> Iterator[Frames]:
         waiting = self.waiting
+        minor = self.welcome.minor if self.welcome else 0
         while waiting:
             said = waiting.popleft()
             ref = self._next_ref()
             self._flying[ref] = said
-            yield encode(said._replace(ref=ref))
+            yield encode(said._replace(ref=ref), minor)
         yield from map(encode, self.calling.take(self._next_ref))
         if self._bye and not self.is_busy():
             self._bye, self.left = False, True

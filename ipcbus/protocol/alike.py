@@ -1,8 +1,9 @@
-"""Rows that differ in their id alone: drafts and headers of one batch mostly do.
+"""Rows that differ in their id alone: drafts, headers and moves of a batch mostly do.
 
 In a list of them the id alone stands for a row that is otherwise like the one before
-it. So what they have in common is packed, sent, checked and unpacked once, and what is
-left for each message costs a tenth of a row (measured: 0.3 against 2.2 microseconds).
+it; where each has a digest of its own, an array of id and digest does. So what they
+have in common is packed, sent, checked and unpacked once, and what is left for each
+message costs a tenth of a row (measured: 0.3 against 2.2 microseconds).
 """
 
 from __future__ import annotations
@@ -13,42 +14,70 @@ from typing import Any, TypeVar
 from msgpack import packb
 
 from ipcbus.protocol.fields import need
-from ipcbus.protocol.messages import Draft, Header
+from ipcbus.protocol.messages import Draft, Header, Move
 from ipcbus.protocol.pieces import DIGEST, pack_header
 
-_Row = TypeVar("_Row", Draft, Header)
+_Row = TypeVar("_Row", Draft, Header, Move)
+
+_DIGEST_AT: dict[type[Any], int] = {Draft: 0, Header: 13, Move: 11}
+"""Where a row has its digest; 0 where it has none."""
+
+_DIGEST_HEAD = b"\xc4\x20"
+"""How a packed digest begins: bin 8 of 32 bytes."""
 
 
-def fold(rows: Sequence[_Row]) -> list[_Row | str]:
-    """Rows, with the id alone for each that is like the one before."""
-    folded: list[_Row | str] = []
+def fold(drafts: Sequence[Draft]) -> list[Draft | str]:
+    """Drafts, with the id alone for each that is like the one before."""
+    folded: list[Draft | str] = []
     before: tuple[Any, ...] = ()
-    for row in rows:
-        rest = row[1:]
-        folded.append(row[0] if rest == before else row)
+    for draft in drafts:
+        rest = draft[1:]
+        folded.append(draft[0] if rest == before else draft)
+        before = rest
+    return folded
+
+
+def fold_moves(moves: Sequence[Move]) -> list[Move | tuple[str, bytes]]:
+    """Moves, with id and digest for each that is like the one before."""
+    folded: list[Move | tuple[str, bytes]] = []
+    before: tuple[Any, ...] = ()
+    for move in moves:
+        rest = move[1:11] + move[12:]
+        folded.append((move[0], move[11]) if rest == before else move)
         before = rest
     return folded
 
 
 def unfold(
-    raws: Sequence[Any],
-    kind: type[_Row],
-    read: Callable[[Any], _Row],
+    raws: Sequence[Any], kind: type[_Row], read: Callable[[Any], _Row]
 ) -> list[_Row]:
     """The rows again; what alike ones have in common are the same objects.
 
-    Raises `RemoteProtocolError`, as `read` does. Ids alone are not looked at.
+    Raises `RemoteProtocolError`, as `read` does. The ids of what was folded are not
+    looked at.
     """
-    need(not raws or type(raws[0]) is not str, "an id alone is the first")
+    need(
+        not raws or (type(raws[0]) is list and len(raws[0]) > 2),
+        "the first of a list is no whole row",
+    )
+    at: int = _DIGEST_AT[kind]
     rows: list[_Row] = []
     rest: tuple[Any, ...] = ()
     for raw in raws:
         if type(raw) is str:
             rows.append(tuple.__new__(kind, (raw, *rest)))
+        elif at and type(raw) is list and len(raw) == 2:
+            id_, digest = raw
+            need(type(id_) is str and _is_digest(digest), "a wrong id or digest")
+            rows.append(tuple.__new__(kind, (id_, *rest[: at - 1], digest, *rest[at:])))
         else:
             rows.append(row := read(raw))
             rest = row[1:]
     return rows
+
+
+def _is_digest(value: object) -> bool:
+    return type(value) is bytes and len(value) == DIGEST
 
 
 def runs_alike(rows: Sequence[Draft]) -> list[range]:
@@ -93,13 +122,21 @@ def fold_headers(packed: Sequence[bytes]) -> bytes:
     """Packed headers one after the other, folded."""
     parts = []
     start, rest, size, end = b"", b"", -1, 0
+    middle, flags = b"", b""  # of one with a digest: what is before it and behind it
     for header in packed:
         # The same up to the length of the id, and behind the id.
-        if len(header) == size and header.endswith(rest) and header[:2] == start:
-            parts.append(header[1:end])
-            continue
+        if len(header) == size and header[:2] == start:
+            if header.endswith(rest):
+                parts.append(header[1:end])
+                continue
+            if middle and header[end : -DIGEST - 1] == middle and header[-1:] == flags:
+                parts.append(b"\x92" + header[1:end] + header[-DIGEST - 3 : -1])
+                continue
         end = _end_of_id(header)
         start, rest, size = header[:2], header[end:], len(header)
+        middle, flags = b"", header[-1:]
+        if header[0] == 0x9F and header[-DIGEST - 3 : -DIGEST - 1] == _DIGEST_HEAD:
+            middle = header[end : -DIGEST - 1]
         parts.append(header)
     return b"".join(parts)
 

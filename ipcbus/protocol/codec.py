@@ -19,7 +19,7 @@ from msgpack import Packer, packb
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
 from ipcbus.protocol.address import are_ids, is_id, is_ref
-from ipcbus.protocol.alike import fold, fold_headers, unfold
+from ipcbus.protocol.alike import fold, fold_headers, fold_moves, unfold
 from ipcbus.protocol.crossing import read_groups, read_move
 from ipcbus.protocol.fields import (
     is_attachments,
@@ -49,6 +49,7 @@ from ipcbus.protocol.messages import (
     Draft,
     Header,
     Hello,
+    Move,
     Ping,
     Pong,
     RefusedCall,
@@ -89,7 +90,8 @@ def encode(message: ClientMessage | BrokerMessage, minor: int = limits.MINOR) ->
             return packb((Verb.SEND.value, ref, said, sizes)), body
         case Xfer(ref, epoch, moves, bodies):
             sizes, body = join_bodies(bodies)
-            return packb((Verb.XFER.value, ref, epoch, moves, sizes)), body
+            told = fold_moves(moves) if minor >= limits.ALIKE else moves
+            return packb((Verb.XFER.value, ref, epoch, told, sizes)), body
         case Call(ref, name, args, body):
             return packb((Verb.CALL.value, ref, name, args)), body
         case Answer(ref, value, body):
@@ -280,7 +282,9 @@ def _xfer(f: list[Any], body: bytes) -> Xfer:
         "XFER carries no messages, or too many",
     )
     bodies = split_bodies(f[4], body, len(raws))
-    return Xfer(f[1], f[2], [read_move(raw) for raw in raws], bodies)
+    moves = unfold(raws, Move, read_move)
+    need(all(is_ref(move.id) for move in moves), "a move has a wrong id")
+    return Xfer(f[1], f[2], moves, bodies)
 
 
 def _return(f: list[Any], body: bytes) -> Return:

@@ -11,12 +11,25 @@ from hypothesis import strategies as st
 from msgpack import packb, unpackb
 
 from ipcbus.errors import RemoteProtocolError
-from ipcbus.protocol.alike import fold, fold_headers, pack_headers, runs_alike
+from ipcbus.protocol.alike import (
+    fold,
+    fold_headers,
+    pack_digested,
+    pack_headers,
+    runs_alike,
+)
 from ipcbus.protocol.codec import decode_broker, decode_client, encode, encode_deliver
 from ipcbus.protocol.limits import ALIKE
-from ipcbus.protocol.messages import Deliver, Draft, Header, Send
+from ipcbus.protocol.messages import Deliver, Draft, Header, Move, Send, Xfer
 from ipcbus.protocol.pieces import pack_header
-from tests.protocol.strategies import drafts, headers, ids
+from tests.protocol.strategies import (
+    digests,
+    drafts,
+    headers,
+    ids,
+    moves,
+    references,
+)
 
 alike_drafts = st.lists(
     st.tuples(drafts, st.lists(ids, min_size=1, max_size=4)), min_size=1, max_size=4
@@ -61,7 +74,59 @@ def test_packed_headers_fold_as_unpacked_ones(rows: list[Header]) -> None:
     packed = [pack_header(row) for row in rows]
     array = bytes([0xDC]) + len(rows).to_bytes(2, "big") + fold_headers(packed)
     for said, row in zip(unpackb(array), rows, strict=True):
-        assert said in (row.id, unpackb(pack_header(row)))
+        assert said in (row.id, [row.id, row.digest], unpackb(pack_header(row)))
+
+
+alike_moves = st.lists(
+    st.tuples(moves, st.lists(st.tuples(references, digests), min_size=1, max_size=4)),
+    min_size=1,
+    max_size=4,
+).map(
+    lambda groups: [
+        move._replace(id=id_, digest=digest)
+        for move, group in groups
+        for id_, digest in group
+    ]
+)
+
+
+@given(alike_moves)
+def test_an_xfer_is_the_same_folded_or_not(rows: list[Move]) -> None:
+    xfer = Xfer(7, 3, rows, [b"x"] * len(rows))
+    for minor in (ALIKE - 1, ALIKE):
+        assert decode_client(*encode(xfer, minor)) == xfer
+
+
+@given(headers, st.lists(st.tuples(references, digests), min_size=1, max_size=9))
+def test_headers_that_cross_fold_to_id_and_digest(header: Header, each: Any) -> None:
+    rows = [header._replace(id=id_, digest=digest) for id_, digest in each]
+    ids, made = zip(*each, strict=True)
+    packed = pack_digested(rows[0], ids, made)
+    assert packed == [pack_header(row) for row in rows]
+    count = len(rows)
+    seqs, ones, bodies = list(range(count)), [1] * count, [b"x"] * count
+    frames = encode_deliver(seqs, ones, packed, bodies)
+    heard = decode_broker(*frames)
+    assert isinstance(heard, Deliver)
+    assert heard.headers == rows
+    same_size = len({len(id_) for id_ in ids}) == 1
+    said = unpackb(frames[0])[4]
+    assert not same_size or all(type(row) is str or len(row) == 2 for row in said[1:])
+
+
+@pytest.mark.parametrize("pair", [["m2", b"short"], ["m2", None], [2, b"d" * 32]])
+def test_an_id_and_digest_are_checked(pair: Any) -> None:
+    move = ["m1", "a", "b", "inform", 4, None, None, None, None, None, None, b"d" * 32]
+    rows = [[*move, 0, "r", 0, 0, 1], pair]
+    decode_client(packb([8, 1, 1, [rows[0], ["m2", b"d" * 32]], [0, 0]]), b"")
+    with pytest.raises(RemoteProtocolError):
+        decode_client(packb([8, 1, 1, rows, [0, 0]]), b"")
+
+
+def test_a_draft_has_no_digest() -> None:
+    draft = ["m1", "bob", "inform", 4, None, None, None, 0, None, None]
+    with pytest.raises(RemoteProtocolError):
+        decode_client(packb([4, 1, [draft, ["m2", b"d" * 32]], [0, 0]]), b"")
 
 
 @given(alike_drafts)
