@@ -283,7 +283,8 @@ def _xfer(f: list[Any], body: bytes) -> Xfer:
     )
     bodies = split_bodies(f[4], body, len(raws))
     moves = unfold(raws, Move, read_move)
-    need(all(is_ref(move.id) for move in moves), "a move has a wrong id")
+    ids = [move.id for move in moves]
+    need(are_ids(ids) or all(map(is_ref, ids)), "a move has a wrong id")
     return Xfer(f[1], f[2], moves, bodies)
 
 
