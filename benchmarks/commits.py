@@ -59,8 +59,11 @@ def rows_of(case: Case) -> int:
 
 def _open(path: str) -> apsw.Connection:
     db = apsw.Connection(path)
-    db.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384")
+    # One by one: of several statements in a string only those up to the first row run.
+    db.pragma("locking_mode", "EXCLUSIVE")
+    assert db.pragma("journal_mode", "WAL") == "wal"
+    db.pragma("synchronous", "FULL")
+    db.pragma("cache_size", -16384)
     db.execute("CREATE TABLE m(seq INTEGER PRIMARY KEY, header BLOB, body BLOB)")
     db.execute("INSERT INTO m VALUES(0, '', zeroblob(8388608))")
     db.execute("DELETE FROM m")
