@@ -10,13 +10,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 TESTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install fmt lint types test check soak bench demo wheel clean
+.PHONY: bench-peers
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 venv: $(STAMP)  ## the virtual environment with all that development needs
 
@@ -54,6 +56,13 @@ soak: venv  ## the long tests: kills, floods, millions of messages
 bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.bridge
+
+bench-peers: $(BENCH_STAMP)  ## the same work through other brokers that are installed
+	$(BIN)/python -m benchmarks.peers
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@
 
 demo: venv  ## two networks and a bridge, all of them killed: what was proved
 	$(BIN)/python -m ipcbus.doors.demo
