@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,9 @@ from benchmarks.figures import figure, table
 from ipcbus.broker.events import Action, Event, Hand, Now, Received, Say
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import Broker
-from ipcbus.client.compose import compose
+from ipcbus.client.compose import plain
 from ipcbus.client.ids import Ids
-from ipcbus.client.message import BaseMessage, Message, Outgoing, Settlement
-from ipcbus.client.outbox import Sending
+from ipcbus.client.message import BaseMessage, Message, Settlement
 from ipcbus.client.tracker import Tracker
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.codec import Frames, decode_client, encode
@@ -90,11 +90,9 @@ class End:
     def __init__(self, number: int) -> None:
         self.peer = bytes([0, 0, 0, 0, number])
         self.key = f"{number:064x}"
-        self.tracker = Tracker(self._make, prefetch=4096)
+        make: Callable[..., BaseMessage] = partial(Message, self)  # type: ignore[arg-type]
+        self.tracker = Tracker(make, prefetch=4096)
         self.ids = Ids()
-
-    def _make(self, *fields: Any) -> BaseMessage:
-        return Message(self, *fields)  # type: ignore[arg-type]
 
     def settle(self, settlement: Settlement) -> Settlement:
         self.tracker.settling.waiting.append(settlement)
@@ -160,8 +158,8 @@ class Path1:
         part = self._watch.part
         with part("client: compose"):
             for _ in range(count):
-                draft, body = compose(Outgoing("receiver", BODY), sender.ids)
-                sender.tracker.outbox.waiting.append(Sending(draft, body))
+                made = plain("receiver", BODY, sender.ids.fresh)
+                sender.tracker.outbox.waiting.append(made)
         with part("client: pack"):
             said = list(sender.tracker.say())
         with part("broker: unpack sends"):
@@ -174,8 +172,8 @@ class Path1:
                 receiver.tracker.heard(*frames, 1.0)
         with part("client: take and ack"):
             taken = 0
-            while found := receiver.tracker.intake.take(1, 1.0):
-                found[0].ack()
+            while found := receiver.tracker.intake.take_one(1.0):
+                found.ack()
                 taken += 1
         assert taken == count
         with part("client: pack acks"):

@@ -16,12 +16,20 @@ from typing import Any, Self, Unpack, cast
 
 from ipcbus.client import asking
 from ipcbus.client.aio_questions import AsyncQuestions
-from ipcbus.client.aio_waits import FOREVER_S, result, room, send, sleep, until_done
-from ipcbus.client.asking import Options
+from ipcbus.client.aio_waits import (
+    outcome,
+    result,
+    room,
+    send,
+    sleep,
+    until_done,
+)
+from ipcbus.client.asking import Options, end_of
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.connect import open_engine
-from ipcbus.client.engine import Engine
+from ipcbus.client.engine import Engine, pieces
 from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Receipt
+from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.sync import CLOSE_S, SLACK_S, Client
 from ipcbus.errors import IpcbusError, NotPermitted
@@ -85,7 +93,11 @@ class AsyncClient(AsyncQuestions):
         timeout: float | None = 30.0,
         **options: Unpack[Options],
     ) -> Receipt:
-        return await send(self._engine, Outgoing(to, body, **options), timeout)
+        engine, end = self._engine, end_of(timeout)
+        if not engine.has_room():
+            await room(engine, end, timeout)
+        sending = engine.submit_to(to, body, options)
+        return await result(engine, sending, end, timeout)
 
     async def submit(
         self,
@@ -96,34 +108,27 @@ class AsyncClient(AsyncQuestions):
         **options: Unpack[Options],
     ) -> Pending[Receipt]:
         """The `Pending` can be awaited."""
-        if not self._engine.has_room():
-            await room(self._engine, timeout)
-        return self._engine.submit(Outgoing(to, body, **options))
+        engine = self._engine
+        if not engine.has_room():
+            await room(engine, end_of(timeout), timeout)
+        return engine.submit_to(to, body, options)
 
     async def send_many(
         self, messages: Iterable[Outgoing], *, timeout: float | None = 30.0
     ) -> list[Receipt | IpcbusError]:
-        end = time.monotonic() + (FOREVER_S if timeout is None else timeout)
-        engine = self._engine
-        under_way: list[Pending[Receipt] | IpcbusError] = []
-        for outgoing in messages:
-            engine.check()
-            try:
-                await room(engine, end - time.monotonic())
-                under_way.append(engine.submit(outgoing))
-            except IpcbusError as error:
-                under_way.append(error)
-        return [await self._outcome(one, end, timeout) for one in under_way]
-
-    async def _outcome(
-        self, one: Pending[Receipt] | IpcbusError, end: float, timeout: float | None
-    ) -> Receipt | IpcbusError:
-        if isinstance(one, IpcbusError):
-            return one
-        try:
-            return await result(self._engine, one, end - time.monotonic(), timeout)
-        except IpcbusError as error:
-            return error
+        engine, end = self._engine, end_of(timeout)
+        under_way: list[Sending | IpcbusError] = []
+        for some in pieces(messages):
+            while some:
+                engine.check()
+                try:
+                    await room(engine, end, timeout)
+                    made = engine.submit_some(some)
+                except IpcbusError as error:
+                    made = [error]
+                under_way += made
+                some = some[len(made) :]
+        return [await outcome(engine, one, end, timeout) for one in under_way]
 
     async def ask(
         self,
@@ -134,9 +139,8 @@ class AsyncClient(AsyncQuestions):
         ack: bool = True,
         **options: Unpack[Options],
     ) -> AsyncMessage:
-        engine = self._engine
+        engine, end = self._engine, end_of(timeout)
         outgoing, id_ = asking.question(to, body, options, engine.fresh_id())
-        end = time.monotonic() + timeout
         awaited = self._await(id_)
         try:
             await send(engine, outgoing, timeout)
@@ -147,7 +151,7 @@ class AsyncClient(AsyncQuestions):
     async def wait_reply(
         self, id_: str, *, timeout: float = 60.0, ack: bool = True
     ) -> AsyncMessage:
-        end = time.monotonic() + timeout
+        end = end_of(timeout)
         awaited = self._await(id_)
         try:
             return await self._reply(awaited, end, timeout, ack=ack)
@@ -162,7 +166,7 @@ class AsyncClient(AsyncQuestions):
     async def _reply(
         self, awaited: Awaited, end: float, timeout: float, *, ack: bool
     ) -> AsyncMessage:
-        message = await result(self._engine, awaited, end - time.monotonic(), timeout)
+        message = await result(self._engine, awaited, end, timeout)
         awaited.taken = True
         return cast(AsyncMessage, asking.reply_from(message, ack=ack))
 
@@ -180,7 +184,7 @@ class AsyncClient(AsyncQuestions):
     ) -> list[AsyncMessage]:
         engine = self._reading()
         lease_ms = asking.lease_ms(lease)
-        end = time.monotonic() + (FOREVER_S if timeout is None else timeout)
+        end = end_of(timeout)
         while True:
             now = time.monotonic()
             found = engine.look(max, lease_ms, now)
@@ -190,17 +194,19 @@ class AsyncClient(AsyncQuestions):
                 if engine.problem is not None:
                     raise engine.late("a message", timeout)
                 return []
-            await sleep(engine.tracker.intake.arrived, engine.has_news, end - now)
+            await sleep(engine.tracker.intake.arrived, engine.has_news, end)
 
     async def __aiter__(self) -> AsyncIterator[AsyncMessage]:
-        while not self._engine.is_closed():
+        engine = self._engine
+        message: Any
+        while not engine.is_closed():
             try:
-                found = await self.receive()
+                message = engine.look_once() or (await self.receive())[0]
             except IpcbusError:
-                if self._engine.is_closed():
+                if engine.is_closed():
                     return
                 raise
-            yield found[0]
+            yield message
 
     async def fetch(
         self,
@@ -215,7 +221,7 @@ class AsyncClient(AsyncQuestions):
         engine.post(engine.tracker.intake.fetch, fetch)
         try:
             most = timeout + SLACK_S
-            found = await result(engine, fetch, most, most)
+            found = await result(engine, fetch, end_of(most), most)
         except BaseException:
             if engine.failed is None:
                 engine.post(engine.tracker.intake.cancel, fetch)
@@ -235,7 +241,7 @@ class AsyncClient(AsyncQuestions):
     ) -> tuple[Any, bytes]:
         asked = Asked(name, args, body)
         self._engine.post(self._engine.tracker.calling.call, asked)
-        return await result(self._engine, asked, timeout, timeout)
+        return await result(self._engine, asked, end_of(timeout), timeout)
 
     # --- attachments -------------------------------------------------------
 
@@ -280,15 +286,13 @@ class AsyncClient(AsyncQuestions):
         return self._engine.tracker.greeted
 
     async def flush(self, timeout: float = 30.0) -> None:
-        end = time.monotonic() + timeout
-        engine = self._engine
+        engine, end = self._engine, end_of(timeout)
         for last in (engine.last_sending, engine.last_settlement):
             if last is None or last.done():
                 continue
-            try:
-                await asyncio.wait_for(until_done(last), end - time.monotonic())
-            except TimeoutError:
-                raise engine.late("the end of all that is under way", timeout) from None
+            await until_done(last, end)
+            if not last.done():
+                raise engine.late("the end of all that is under way", timeout)
 
     async def close(
         self,
@@ -297,11 +301,7 @@ class AsyncClient(AsyncQuestions):
         keep_leases: bool = False,
     ) -> None:
         self._engine.close(timeout, keep_leases=keep_leases)
-        ended = until_done(self._engine.ended)
-        try:
-            await asyncio.wait_for(ended, timeout + 0.2)
-        except TimeoutError:
-            return
+        await until_done(self._engine.ended, end_of(timeout + 0.2))
 
     async def __aenter__(self) -> Self:
         return self

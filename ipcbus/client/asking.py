@@ -62,6 +62,11 @@ def new_fetch(most: int, most_bytes: int | None, lease: float, timeout: float) -
     return Fetch(most, size, lease_ms(lease), time.monotonic() + timeout)
 
 
+def end_of(timeout: float | None) -> float:
+    """The time of the monotonic clock in `timeout` seconds; None is never."""
+    return float("inf") if timeout is None else time.monotonic() + timeout
+
+
 def lease_ms(lease: float) -> int:
     ms = int(lease * 1000)
     if not limits.MIN_LEASE_MS <= ms <= limits.MAX_LEASE_MS:

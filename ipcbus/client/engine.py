@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from ipcbus.client.compose import compose
+from ipcbus.client.asking import Options, end_of
+from ipcbus.client.compose import make, plain
 from ipcbus.client.ids import Ids
 from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
 from ipcbus.client.outbox import Sending
@@ -22,6 +25,13 @@ from ipcbus.client.worker import Worker
 from ipcbus.errors import IpcbusError, NoBroker, TimedOut
 from ipcbus.protocol.limits import SEND_WINDOW, SEND_WINDOW_BYTES
 from ipcbus.transport.keys import KeyPair
+
+PIECE = 256
+"""Messages of `send_many` that are queued together: enough to make the price of it
+small, few enough that the broker works on them while the next are made."""
+
+LEASE_MS = 60_000
+"""For one who iterates; what `receive` asks for if nothing else is said."""
 
 
 class Engine(Worker[Tracker]):
@@ -38,31 +48,64 @@ class Engine(Worker[Tracker]):
         program: str = "",
         prefetch: int = 256,
     ) -> None:
-        super().__init__(route, keys, Tracker(self._make, program, prefetch))
+        super().__init__(
+            route, keys, Tracker(partial(message_type, self), program, prefetch)
+        )
         self.tracker.calling.network = self.network
         self.last_sending: Sending | None = None
         self.last_settlement: Settlement | None = None
-        self._message_type = message_type
-        self._ids = Ids()
+        self.fresh_id = Ids().fresh
         self._submitting = threading.Lock()
         self._taken = 0
         self._taken_bytes = 0
 
+    # Of these the caller has seen to `has_room`.
+
     def submit(self, outgoing: Outgoing) -> Sending:
-        """Raises what `compose` raises. The caller has seen to `has_room`."""
-        draft, body = compose(outgoing, self._ids)
-        self.check()
-        sending = Sending(draft, body)
-        with self._submitting:
-            self._taken += 1
-            self._taken_bytes += len(body)
-            self.tracker.outbox.waiting.append(sending)
-            self.last_sending = sending
-        self._wake()
+        """Raises what `compose` raises."""
+        sending = make(outgoing, self.fresh_id)
+        self._queue((sending,), len(sending.body))
         return sending
 
-    def fresh_id(self) -> str:
-        return self._ids()
+    def submit_to(self, to: str, body: str | bytes, options: Options) -> Sending:
+        """`submit` without an `Outgoing`, if nothing else is said."""
+        if options:
+            return self.submit(Outgoing(to, body, **options))
+        sending = plain(to, body, self.fresh_id)
+        self._queue((sending,), len(sending.body))
+        return sending
+
+    def submit_some(self, messages: Sequence[Outgoing]) -> list[Sending | IpcbusError]:
+        """Those of the first for which there is room, one at least, queued together.
+        The error of a wrong one stands in its place."""
+        made: list[Sending | IpcbusError] = []
+        right: list[Sending] = []
+        outbox, size = self.tracker.outbox, 0
+        most = SEND_WINDOW - self._taken + outbox.answered
+        most_bytes = SEND_WINDOW_BYTES - self._taken_bytes + outbox.answered_bytes
+        for outgoing in messages[: max(1, most)]:
+            try:
+                sending = make(outgoing, self.fresh_id)
+            except IpcbusError as error:
+                made.append(error)
+                continue
+            made.append(sending)
+            right.append(sending)
+            size += len(sending.body)
+            if size >= most_bytes:
+                break
+        self._queue(right, size)
+        return made
+
+    def _queue(self, sendings: Sequence[Sending], size: int) -> None:
+        self.check()
+        with self._submitting:
+            self._taken += len(sendings)
+            self._taken_bytes += size
+            self.tracker.outbox.waiting.extend(sendings)
+            if sendings:
+                self.last_sending = sendings[-1]
+        self._wake()
 
     def has_news(self) -> bool:
         """Whether a reader has something to look at."""
@@ -90,6 +133,13 @@ class Engine(Worker[Tracker]):
             self.post(intake.want, lease_ms)
         return found
 
+    def look_once(self) -> BaseMessage | None:
+        """The first message that is there, with the lease of `receive`."""
+        message = self.tracker.intake.take_one(time.monotonic())
+        if message is not None and message.lease_ms != LEASE_MS:
+            message.extend(LEASE_MS / 1000)
+        return message
+
     def settle(self, settlement: Settlement) -> Settlement:
         self.check()
         self.tracker.settling.waiting.append(settlement)
@@ -98,10 +148,10 @@ class Engine(Worker[Tracker]):
         return settlement
 
     def send(self, outgoing: Outgoing, timeout: float | None) -> Receipt:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self.wait_for_room(timeout)
+        end = end_of(timeout)
+        self.wait_for_room(end, timeout)
         sending = self.submit(outgoing)
-        left = None if deadline is None else deadline - time.monotonic()
+        left = None if timeout is None else end - time.monotonic()
         receipt: Receipt = self.result(sending, left, timeout)
         return receipt
 
@@ -110,16 +160,23 @@ class Engine(Worker[Tracker]):
 
         return await send(self, outgoing, timeout)
 
-    def wait_for_room(self, timeout: float | None) -> None:
-        """Raises `TimedOut` or `NoBroker` when there is none after `timeout`."""
-        if self.has_room():
-            return
-        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+    def wait_for_room(self, end: float, timeout: float | None) -> None:
+        """Raises `TimedOut` or `NoBroker` when there is none until `end`."""
         while not self.has_room():
             left = end - time.monotonic()
             if left <= 0:
                 raise self.late("room for another message", timeout)
             self.tracker.outbox.room.sleep(self.has_room, left)
+
+    def outcome(
+        self, made: Sending | IpcbusError, end: float, timeout: float | None
+    ) -> Receipt | IpcbusError:
+        """The receipt, or why there is none, waited for until `end`."""
+        if isinstance(made, IpcbusError):
+            return made
+        if not made.done() and not made.wait(end - time.monotonic()):
+            return self.late(made.what, timeout, **made.facts())
+        return made.error() or made.value()
 
     def result(
         self, pending: Pending[Any], left: float | None, timeout: float | None
@@ -136,5 +193,12 @@ class Engine(Worker[Tracker]):
             return NoBroker(network=self.network, reason=str(problem), **facts)
         return TimedOut(what=what, seconds=timeout or 0.0, **facts)
 
-    def _make(self, *fields: Any) -> BaseMessage:
-        return self._message_type(self, *fields)
+
+def pieces(messages: Iterable[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """What is there already in pieces, and what comes one after the other as it comes:
+    the first must not wait for the second."""
+    if not isinstance(messages, (list, tuple)):
+        yield from ([outgoing] for outgoing in messages)
+        return
+    for at in range(0, len(messages), PIECE):
+        yield messages[at : at + PIECE]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from itertools import count
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -22,11 +23,12 @@ class Ids:
     def __init__(self, wall_ms: int | None = None, chance: bytes | None = None) -> None:
         now = time.time_ns() // 1_000_000 if wall_ms is None else wall_ms
         drawn = int.from_bytes(chance or os.urandom(5), "big")
-        self._prefix = _letters(now, 10) + _letters(drawn, 8)
-        self._next = count().__next__
+        form = _letters(now, 10) + _letters(drawn, 8) + "%08x"
+        # No bytecode between the steps, so no other thread; and half the time.
+        self.fresh: Callable[[], str] = map(form.__mod__, count()).__next__
 
     def __call__(self) -> str:
-        return f"{self._prefix}{self._next():08x}"
+        return self.fresh()
 
 
 def _letters(number: int, width: int) -> str:

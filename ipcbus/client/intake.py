@@ -19,7 +19,8 @@ or extends in time, or the message comes again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Final
 
 from ipcbus.client.calling import Calling
@@ -122,15 +123,21 @@ class Intake:
     def take(self, most: int, now: float) -> list[BaseMessage]:
         """Up to `most` that are there. Called by any thread."""
         found: list[BaseMessage] = []
+        while len(found) < most and (message := self.take_one(now)) is not None:
+            found.append(message)
+        return found
+
+    def take_one(self, now: float) -> BaseMessage | None:
+        """The first that is there. Called by any thread."""
         buffer = self.buffer
-        while len(found) < most:
+        while buffer:
             try:
                 message = buffer.popleft()
-            except IndexError:
-                break
+            except IndexError:  # another thread was quicker
+                return None
             if message.until > now:  # else the process slept; it comes again
-                found.append(message)
-        return found
+                return message
+        return None
 
     def wants_more(self, lease_ms: int) -> bool:
         """Whether a reader has to say `want` before it waits. Called by any thread."""
@@ -191,26 +198,29 @@ class Intake:
 
     def deliver(self, delivered: Deliver, now: float) -> None:
         lease_ms = self._granted[2]
-        until = now + lease_ms / 1000
-        awaited, purpose = self._calling.awaited, self._purpose
-        leases = self.leases
-        for seq, attempt, header, body in zip(*delivered, strict=True):
-            message = self._make(seq, attempt, header, body, lease_ms, until)
-            if seq in leases:
-                self.let_go(leases[seq])
-            leases[seq] = message
-            self.bytes += len(body)
-            if awaited and self._calling.replied(message):
-                continue
-            if purpose is PREFETCH:
-                self.buffer.append(message)
-            elif isinstance(purpose, Fetch):
-                purpose.messages.append(message)
-            else:
-                self._settling.release(message)
-        if isinstance(purpose, Fetch) and purpose.remaining is not None:
-            self._end(purpose)
+        lease = repeat(lease_ms), repeat(now + lease_ms / 1000)
+        messages = list(map(self._make, *delivered, *lease))
+        self._hold(delivered, messages)
+        if self._calling.awaited:
+            messages = [m for m in messages if not self._calling.replied(m)]
+        purpose = self._purpose
+        if purpose is PREFETCH:
+            self.buffer.extend(messages)
+        elif isinstance(purpose, Fetch):
+            purpose.messages.extend(messages)
+            if purpose.remaining is not None:
+                self._end(purpose)
+        else:
+            self._give_back(messages)
         self.arrived.ring()
+
+    def _hold(self, delivered: Deliver, messages: list[BaseMessage]) -> None:
+        held = len(self.leases)
+        self.leases.update(zip(delivered.seqs, messages, strict=True))
+        self.bytes += sum(map(len, delivered.bodies))
+        if len(self.leases) != held + len(messages):
+            # Some are there again, in the place of those that were held until now.
+            self.bytes = sum([len(m.raw_body) for m in self.leases.values()])
 
     def answered(self, ref: int, value: object, now: float) -> bool:
         """The broker has answered a CREDIT. False if it was none of ours."""
@@ -316,9 +326,7 @@ class Intake:
             self.reading = False
         if now - self._swept > SWEEP_S:
             self._swept = now
-            late = [m for m in self.leases.values() if m.until <= now]
-            for message in late:
-                self.let_go(message)
+            self.let_go([m for m in self.leases.values() if m.until <= now])
 
     def wake_at(self) -> float:
         """When `tick` has something to do before the next ping."""
@@ -334,11 +342,13 @@ class Intake:
             return float("inf")
         return oldest.until - oldest.lease_ms / 2000
 
-    def let_go(self, message: BaseMessage) -> None:
-        """This client does not hold it any more."""
-        if self.leases.get(message.seq) is message:
-            del self.leases[message.seq]
-            self.bytes -= len(message.raw_body)
+    def let_go(self, messages: Iterable[BaseMessage]) -> None:
+        """This client does not hold them any more."""
+        leases = self.leases
+        for message in messages:
+            if leases.get(message.seq) is message:
+                del leases[message.seq]
+                self.bytes -= len(message.raw_body)
 
     def lost(self) -> None:
         """The connection is gone. What was not seen comes again, on the next one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ipcbus.client.pending import Pending
 from ipcbus.protocol.limits import DEFAULT_PRIORITY
@@ -74,6 +74,14 @@ class Action(IntEnum):
     RELEASE = 3
 
 
+ACK: Final = Action.ACK
+NACK: Final = Action.NACK
+EXTEND: Final = Action.EXTEND
+RELEASE: Final = Action.RELEASE
+"""For the paths of each message: to get a member of an enum takes as long as to make a
+small object."""
+
+
 class Settlement(Pending[None]):
     """What shall become of a delivery. Done when the broker has committed it;
     `StaleLease` if somebody else has the message by now."""
@@ -93,6 +101,9 @@ class Settlement(Pending[None]):
         self.ms = ms
         self.reason = reason
 
+    def value(self) -> None:
+        return
+
     def facts(self) -> dict[str, Any]:
         message = getattr(self, "message", None)
         return {"id": message.id} if message is not None else {}
@@ -101,7 +112,9 @@ class Settlement(Pending[None]):
         # The message knows this settlement: without the way back both are freed at
         # once, and do not wait for the collector of cycles.
         del self.message
-        super().finish()
+        self._done = True
+        if self._callbacks is not None:
+            self._call_back()
 
 
 class Owner(Protocol):
@@ -272,22 +285,22 @@ class BaseMessage:
         Need not be waited for: `.result(timeout)` or `await` tells when it is
         committed, and raises `StaleLease` if the lease was lost.
         """
-        return self._settle(Action.ACK)
+        return self._settle(ACK)
 
     def nack(self, delay: float = 0, reason: str | None = None) -> Pending[None]:
         """It could not be handled: again after `delay` seconds, and a dead letter
         after too many attempts."""
-        return self._settle(Action.NACK, max(0, int(delay * 1000)), reason or "")
+        return self._settle(NACK, max(0, int(delay * 1000)), reason or "")
 
     def release(self) -> Pending[None]:
         """Give it back unseen: it comes again at once and the attempt is not
         counted."""
-        return self._settle(Action.RELEASE)
+        return self._settle(RELEASE)
 
     def extend(self, seconds: float) -> Pending[None]:
         """Hold it for `seconds` from now."""
         ms = max(1000, int(seconds * 1000))
-        return self._owner.settle(Settlement(Action.EXTEND, self, ms))
+        return self._owner.settle(Settlement(EXTEND, self, ms))
 
     @property
     def settled(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipcbus.client.message import Receipt
-from ipcbus.client.pending import Bell, Pending
+from ipcbus.client.pending import Bell, Pending, finish_all
 from ipcbus.errors import IpcbusError, from_wire
 from ipcbus.protocol import limits
 from ipcbus.protocol.messages import ACCEPTED, STATES, Accepted, Draft, Send
@@ -33,19 +33,18 @@ their msgpack prefixes can take."""
 class Sending(Pending[Receipt]):
     """A message under way; resolves to its `Receipt`."""
 
-    __slots__ = ("body", "draft", "head")
+    __slots__ = ("_receipt", "body", "draft", "head")
 
     what = "the broker's word on a message; it may still be stored"
 
-    def __init__(self, draft: Draft, body: bytes) -> None:
+    def __init__(self, draft: Draft, body: bytes, head: int | None = None) -> None:
         self._done = False
         self._callbacks = None
         self._error = None
+        self._receipt: Receipt | None = None
         self.draft = draft
         self.body = body
-        self.head = PLAIN_HEAD
-        if draft.thread or draft.reply_to or draft.meta or draft.attachments:
-            self.head += _extra(draft)
+        self.head = head_size(draft) if head is None else head
 
     @property
     def id(self) -> str:
@@ -53,17 +52,22 @@ class Sending(Pending[Receipt]):
 
     def value(self) -> Receipt:
         # Most receipts are never looked at: made when asked for.
-        try:
-            return self._value
-        except AttributeError:
-            return Receipt(self.draft.id, ACCEPTED, self.draft.to)
+        draft = self.draft
+        return self._receipt or Receipt(draft.id, ACCEPTED, draft.to)
+
+    def resolve(self, value: Receipt) -> None:
+        self._receipt = value
+        self.finish()
 
     def facts(self) -> dict[str, Any]:
         return {"id": self.draft.id}
 
 
-def _extra(draft: Draft) -> int:
-    size = 2 * limits.MAX_ID + len(draft.meta or b"") + 8
+def head_size(draft: Draft) -> int:
+    """Bytes that a draft takes in a head, at the most."""
+    if not (draft.thread or draft.reply_to or draft.meta or draft.attachments):
+        return PLAIN_HEAD
+    size = PLAIN_HEAD + 2 * limits.MAX_ID + len(draft.meta or b"") + 8
     for sha256, _, name, content_type in draft.attachments or ():
         size += len(sha256) + 4 * len(name) + 4 * len(content_type or "") + 24
     return size
@@ -124,7 +128,7 @@ class Outbox:
         if not exceptions:
             for sending in batch:
                 sending.body = b""
-                sending.finish()
+            finish_all(batch)
         else:
             for index, sending in enumerate(batch):
                 sending.body = b""

@@ -8,9 +8,17 @@ else: a receipt stays good through a takeover unless somebody else got the messa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from ipcbus.client.message import Action, BaseMessage, Settlement
+from ipcbus.client.message import (
+    ACK,
+    EXTEND,
+    NACK,
+    RELEASE,
+    BaseMessage,
+    Settlement,
+)
 from ipcbus.errors import IpcbusError, StaleLease
 from ipcbus.protocol import limits
 from ipcbus.protocol.messages import Settle, Settled
@@ -26,17 +34,17 @@ MOST_NACKS = 96
 class Settling:
     """Attributes:
     waiting: appended to by any thread, all else by the socket thread alone.
-    let_go: told of each delivery that this client does not hold any more.
+    let_go: told of deliveries that this client does not hold any more.
     """
 
-    def __init__(self, let_go: Callable[[BaseMessage], None]) -> None:
+    def __init__(self, let_go: Callable[[Iterable[BaseMessage]], None]) -> None:
         self.waiting: deque[Settlement] = deque()
         self.flying: dict[int, list[Settlement]] = {}
         self._let_go = let_go
 
     def release(self, message: BaseMessage) -> None:
         """Give back what the application has not seen."""
-        settlement = message.settle_unseen(Action.RELEASE)
+        settlement = message.settle_unseen(RELEASE)
         if settlement is not None:
             self.waiting.append(settlement)
 
@@ -52,54 +60,53 @@ class Settling:
     def _batch(self) -> list[Settlement]:
         batch: list[Settlement] = []
         nacks = 0
-        while self.waiting and len(batch) < MOST and nacks < MOST_NACKS:
-            settlement = self.waiting.popleft()
-            if settlement.action is Action.EXTEND and settlement.message.settled:
+        waiting = self.waiting
+        while waiting and len(batch) < MOST and nacks < MOST_NACKS:
+            settlement = waiting.popleft()
+            action = settlement.action
+            if action is EXTEND and settlement.message.settled:
                 # The last word on it is on its way too, and the broker would find
                 # nothing to extend behind it.
-                settlement.resolve(None)
+                settlement.finish()
                 continue
-            nacks += settlement.action is Action.NACK
+            nacks += action is NACK
             batch.append(settlement)
         return batch
 
     def _settle(self, ref: int, batch: list[Settlement]) -> Settle:
-        acks, releases = [], []
-        settle = Settle(ref, [], [], [], [])
+        acks: list[BaseMessage] = []
+        releases: list[BaseMessage] = []
+        nacks: list[list[Any]] = []
+        extends: list[list[int]] = []
         for settlement in batch:
             message = settlement.message
-            match settlement.action:
-                case Action.ACK:
-                    acks.append((message.seq, message.attempt))
-                case Action.RELEASE:
-                    releases.append((message.seq, message.attempt))
-                case Action.NACK:
-                    reason = settlement.reason[: limits.MAX_TEXT] or None
-                    settle.nacks.append(
-                        [message.seq, message.attempt, settlement.ms, reason]
-                    )
-                case Action.EXTEND:
-                    settle.extends.append([message.seq, message.attempt, settlement.ms])
-                    continue
-            self._let_go(message)
-        settle.acks.extend(runs(sorted(acks)))
-        settle.releases.extend(runs(sorted(releases)))
-        return settle
+            action = settlement.action
+            if action is ACK:
+                acks.append(message)
+            elif action is RELEASE:
+                releases.append(message)
+            elif action is EXTEND:
+                extends.append([message.seq, message.attempt, settlement.ms])
+            else:
+                reason = settlement.reason[: limits.MAX_TEXT] or None
+                nacks.append([message.seq, message.attempt, settlement.ms, reason])
+        self._let_go([s.message for s in batch if s.action is not EXTEND])
+        return Settle(ref, _runs(acks), nacks, extends, _runs(releases))
 
     def settled(self, answer: Settled, now: float) -> None:
         batch = self.flying.pop(answer.ref, [])
         stale = set(answer.stale)
         for settlement in batch:
-            message = settlement.message
-            if message.seq in stale:
-                if settlement.action is Action.EXTEND:
-                    self._let_go(message)
-                settlement.fail(StaleLease(id=message.id))
+            is_extend = settlement.action is EXTEND
+            if stale and settlement.message.seq in stale:
+                if is_extend:
+                    self._let_go([settlement.message])
+                settlement.fail(StaleLease(id=settlement.message.id))
                 continue
-            if settlement.action is Action.EXTEND:
-                message.lease_ms = settlement.ms
-                message.until = now + settlement.ms / 1000
-            settlement.resolve(None)
+            if is_extend:
+                settlement.message.lease_ms = settlement.ms
+                settlement.message.until = now + settlement.ms / 1000
+            settlement.finish()
 
     def refused(self, ref: int, error: IpcbusError) -> bool:
         if ref not in self.flying:
@@ -117,3 +124,15 @@ class Settling:
         self.lost()
         while self.waiting:
             self.waiting.popleft().fail(error)
+
+
+def _runs(messages: Sequence[BaseMessage]) -> list[int]:
+    """Deliveries as runs; most are settled in the order in which they came."""
+    if not messages:
+        return []
+    seqs = [message.seq for message in messages]
+    attempts = {message.attempt for message in messages}
+    first, count = seqs[0], len(seqs)
+    if len(attempts) == 1 and seqs == list(range(first, first + count)):
+        return [first, count, *attempts]
+    return runs(sorted([(message.seq, message.attempt) for message in messages]))

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
 from ipcbus.client import asking
-from ipcbus.client.asking import Options
+from ipcbus.client.asking import Options, end_of
 from ipcbus.client.calling import Asked, Awaited
-from ipcbus.client.engine import Engine
+from ipcbus.client.engine import Engine, pieces
 from ipcbus.client.message import Attachment, Message, Outgoing, Receipt
+from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.questions import Questions
 from ipcbus.errors import IpcbusError, NotPermitted
@@ -69,34 +70,27 @@ class Client(Questions):
         """
         engine = self._engine
         if not engine.has_room():
-            engine.wait_for_room(timeout)
-        return engine.submit(Outgoing(to, body, **options))
+            engine.wait_for_room(end_of(timeout), timeout)
+        return engine.submit_to(to, body, options)
 
     def send_many(
         self, messages: Iterable[Outgoing], *, timeout: float | None = 30.0
     ) -> list[Receipt | IpcbusError]:
         """Send all of them, many at once. One bad message does not stop the others:
-        its error stands in its place."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        engine = self._engine
-        under_way: list[Pending[Receipt] | IpcbusError] = []
-        for outgoing in messages:
-            engine.check()
-            try:
-                engine.wait_for_room(_left(deadline))
-                under_way.append(engine.submit(outgoing))
-            except IpcbusError as error:
-                under_way.append(error)
-        results: list[Receipt | IpcbusError] = []
-        for one in under_way:
-            if isinstance(one, IpcbusError):
-                results.append(one)
-                continue
-            try:
-                results.append(engine.result(one, _left(deadline), timeout))
-            except IpcbusError as error:
-                results.append(error)
-        return results
+        its error stands in its place. What a generator yields is sent as it comes."""
+        engine, end = self._engine, end_of(timeout)
+        under_way: list[Sending | IpcbusError] = []
+        for some in pieces(messages):
+            while some:
+                engine.check()
+                try:
+                    engine.wait_for_room(end, timeout)
+                    made = engine.submit_some(some)
+                except IpcbusError as error:
+                    made = [error]
+                under_way += made
+                some = some[len(made) :]
+        return [engine.outcome(one, end, timeout) for one in under_way]
 
     def ask(
         self,
@@ -167,7 +161,7 @@ class Client(Questions):
         """
         engine = self._reading()
         lease_ms = asking.lease_ms(lease)
-        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+        end = end_of(timeout)
         while True:
             now = time.monotonic()
             found = engine.look(max, lease_ms, now)
@@ -181,15 +175,16 @@ class Client(Questions):
 
     def __iter__(self) -> Iterator[Message]:
         """Messages as they come, until the client is closed."""
-        take = self._engine.tracker.intake.take
-        while not self._engine.is_closed():
+        engine = self._engine
+        message: Any
+        while not engine.is_closed():
             try:
-                found = take(1, time.monotonic()) or self.receive()
+                message = engine.look_once() or self.receive()[0]
             except IpcbusError:
-                if self._engine.is_closed():
+                if engine.is_closed():
                     return
                 raise
-            yield cast(Message, found[0])
+            yield message
 
     def fetch(
         self,
@@ -320,7 +315,3 @@ class Client(Questions):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._agent or 'operator'}@{self.network}>"
-
-
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -9,7 +9,7 @@ then acks it is never known to have acked it only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ipcbus.client.calling import Awaited, Calling
@@ -159,8 +159,8 @@ class Tracker(Conversation):
         """Whether `say` would find something new, put there by another thread."""
         return self.greeted and (bool(self.settling.waiting) or self.outbox.is_open())
 
-    def _let_go(self, message: BaseMessage) -> None:
-        self.intake.let_go(message)
+    def _let_go(self, messages: Iterable[BaseMessage]) -> None:
+        self.intake.let_go(messages)
 
     def is_busy(self) -> bool:
         """Whether sends, settlements or a change of credit are unanswered."""

@@ -136,7 +136,10 @@ def count_from(answer: Answered) -> int:
 
 
 def status_from(answer: Answered) -> dict[str, Any]:
-    return dict(answer[0])
+    """What a broker says of itself, and `volatile`: whether it keeps messages in its
+    memory alone. One that does not say so is durable."""
+    said = dict(answer[0])
+    return {**said, "volatile": bool(said["store"].get("volatile"))}
 
 
 def page_from(answer: Answered) -> Page:

@@ -7,6 +7,7 @@ import pytest
 from ipcbus.errors import (
     StaleLease,
 )
+from ipcbus.protocol.messages import Deliver
 from ipcbus.testing import MemoryLink
 from tests.client.bus import Bus
 
@@ -192,3 +193,21 @@ def test_a_reply_that_lies_unread_is_found(bus: Bus) -> None:
     bus.bob.submit("alice", "!", kind="reply", reply_to="q1")
     bus.broker.settle_down()
     assert bus.alice.wait_for("q1").result(0).body == "!"
+
+
+def test_a_delivery_that_comes_again_takes_the_place_of_the_first(bus: Bus) -> None:
+    bus.alice.submit("bob", "long body")
+    bus.bob.read()
+    bus.broker.settle_down()
+    intake = bus.bob.tracker.intake
+    (first,) = bus.bob.take()
+    seqs, headers = [first.seq] * 2, [first.header] * 2
+    again = Deliver(seqs, [2, 3], headers, [b"again", b"and again"])
+    intake.deliver(again, bus.clock.mono)
+    intake.check_invariants()
+    (held,) = intake.leases.values()
+    assert (held.attempt, held.raw_body) == (3, b"and again")
+    intake.let_go([first])
+    assert list(intake.leases.values()) == [held]
+    intake.let_go([held])
+    assert intake.bytes == 0
