@@ -8,6 +8,7 @@ since; then it is stale.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from itertools import chain, groupby
 
 from ipcbus.broker.leasing import Leasing, stream_of
@@ -153,7 +154,9 @@ class Delivery(Leasing):
                 lease.session.give_back(box.sizes[seq])
             session.take(box.sizes[seq])
             lease = lease._replace(session=session)
+        before = box.earliest
         box.change(seq, lease._replace(deadline=turn.now.mono + lease_ms / 1000))
+        self._watch(box, before)
         return True
 
     def _release(
@@ -197,8 +200,7 @@ class Delivery(Leasing):
             session.take(entry.size)
         flags = flags_of(waiting.header)
         lease = Lease(session, entry.rank, attempt, turn.now.mono, flags)
-        box.lease([seq], [entry.size], lease)
-        self.leased.add(box.number)
+        self._hold(box, [seq], [entry.size], lease)
         return lease
 
     def _unleased(self, box: Mailbox, seq: int, attempt: int) -> Waiting | None:
@@ -259,11 +261,15 @@ class Delivery(Leasing):
     def run_out(self, turn: Turn) -> None:
         """Leases whose time is over come back, and what rests has another look."""
         turn.touched |= self.resting
-        for number in list(self.leased):
+        mono = turn.now.mono
+        while self.due and self.due[0][0] <= mono:
+            _, number = heappop(self.due)
             box = self._boxes[number]
-            for seq in sorted(box.run_out(turn.now.mono)):
+            for seq in sorted(box.run_out(mono)):
                 self._come_back(turn, box, seq, "its lease ran out")
-            if not box.leases:
+            if box.leases:
+                heappush(self.due, (box.earliest, number))
+            else:
                 self.leased.discard(number)
 
     def woken(self, turn: Turn, entry: Entry) -> None:

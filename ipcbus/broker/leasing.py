@@ -7,7 +7,8 @@ shown. The lease itself lives in memory: a takeover ends all leases.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import heappush
 from itertools import groupby, islice
 
 from ipcbus.broker.batch import Columns, Part, Taker
@@ -39,6 +40,9 @@ class Leasing:
         self._ends = ends
         self.leased: set[int] = set()
         """Numbers of the mailboxes that may have leases."""
+        self.due: list[tuple[float, int]] = []
+        """Heap: when to look at which mailbox for leases that have run out. There is a
+        place for each that has one, at its `earliest` or before."""
         self.resting: set[int] = set()
         """Numbers of egress mailboxes from which nothing goes out until all is woken
         whose time has come: what is woken first may not be what comes first."""
@@ -225,6 +229,19 @@ class Leasing:
         columns = Columns(seqs, sizes, headers, bodies)
         self._grant(turn, box, session, entries[0].rank, attempt, columns)
 
+    def _hold(
+        self, box: Mailbox, seqs: Sequence[int], sizes: Sequence[int], lease: Lease
+    ) -> None:
+        before = box.earliest
+        box.lease(seqs, sizes, lease)
+        self.leased.add(box.number)
+        self._watch(box, before)
+
+    def _watch(self, box: Mailbox, before: float) -> None:
+        """Its `earliest` was `before`."""
+        if box.earliest < before:
+            heappush(self.due, (box.earliest, box.number))
+
     def _grant(
         self,
         turn: Turn,
@@ -239,8 +256,7 @@ class Leasing:
         seqs, sizes, headers, bodies = columns
         deadline = turn.now.mono + session.lease_s
         lease = Lease(session, rank, attempt, deadline, flags_of(headers[0]))
-        box.lease(seqs, sizes, lease)
-        self.leased.add(box.number)
+        self._hold(box, seqs, sizes, lease)
         turn.hand(session, seqs, attempt, headers, bodies)
         turn.counted["delivered"] += len(seqs)
         if attempt > 1:

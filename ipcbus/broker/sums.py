@@ -8,6 +8,7 @@ link     offered = accepted + duplicate + filtered + refused + expired + waiting
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from ipcbus.broker.leasing import Leasing
 from ipcbus.broker.links import Links
@@ -28,10 +29,15 @@ def check_mailboxes(
 ) -> None:
     """Leases are of sessions that are there, and each session holds what it counts."""
     held: dict[int, int] = {}
+    watched: dict[int, list[float]] = {}
+    for at, number in leasing.due:
+        watched.setdefault(number, []).append(at)
     for box in boxes.values():
         box.check_invariants(mail)
         if box.leases:
             assert box.number in leasing.leased
+        if box.earliest < inf:
+            assert min(watched[box.number]) <= box.earliest
         for lease in box.leases.values():
             if lease.session is not None:
                 assert sessions.get(lease.session.peer) is lease.session
