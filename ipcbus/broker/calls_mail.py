@@ -135,6 +135,7 @@ def history(
         before=before_seq,
         other=number,
         thread=thread,
+        most_body=body_limit,
     )
     return _rows(found, limit, body_limit)
 
@@ -150,7 +151,11 @@ def search(
 ) -> Any:
     limit = _page(limit)
     found = desk.store.archive.search(
-        session.agent or None, query, limit=limit + 1, before=before_seq
+        session.agent or None,
+        query,
+        limit=limit + 1,
+        before=before_seq,
+        most_body=body_limit,
     )
     return _rows(found, limit, body_limit)
 
@@ -170,7 +175,8 @@ def _rows(found: list[Found], limit: int, body_limit: int) -> WithBody:
         body = one.body[: min(body_limit, left)]
         left -= len(body)
         bodies.append(body)
-        rows.append([one.seq, one.state, len(one.body), unpack_header(one.header)])
+        size = len(one.body) if one.size is None else one.size
+        rows.append([one.seq, one.state, size, unpack_header(one.header)])
     sizes, body = join_bodies(bodies)
     return WithBody([rows, sizes, len(found) > len(rows)], body)
 

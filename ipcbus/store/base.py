@@ -249,15 +249,22 @@ class Archive(Protocol):
         before: int | None,
         other: int | None,
         thread: str | None,
+        most_body: int | None = None,
     ) -> list[Found]:
         """Messages that `agent` sent or was sent (None: any), newest first.
 
         `other` keeps those exchanged with that agent, `thread` those of a thread,
-        `before` those with a lower seq.
+        `before` those with a lower seq. Bodies are cut after `most_body` bytes.
         """
 
     def search(
-        self, agent: int | None, query: str, *, limit: int, before: int | None
+        self,
+        agent: int | None,
+        query: str,
+        *,
+        limit: int,
+        before: int | None,
+        most_body: int | None = None,
     ) -> list[Found]:
         """The same, by words in body and data: all of them must occur; `word*` is a
         prefix and `"two words"` a phrase. Raises `InvalidMessage` on a bad query."""

@@ -76,8 +76,8 @@ class Entry(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Entries alike: of the messages from seq `first` to `last`, each of which goes to
-    this one mailbox. The size of each is that of its header and body."""
+    """Entries alike: of the messages from seq `first` to `last`, none of which is
+    missing or goes elsewhere. The size of each is that of its header and body."""
 
     mailbox: int
     rank: int
@@ -232,12 +232,14 @@ class Audit(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A message of the past, for history and search. `state`: see `Archive.state`."""
+    """A message of the past, for history and search. `state`: see `Archive.state`;
+    `size`: of the whole body if this one is cut, else None."""
 
     seq: int
     state: str
     header: bytes
     body: bytes
+    size: int | None = None
 
 
 class Blob(NamedTuple):

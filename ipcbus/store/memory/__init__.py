@@ -1,4 +1,4 @@
-"""A store in dictionaries, for tests and simulations; see `store.py`."""
+"""A store in dictionaries: nothing outlives the process; see `store.py`."""
 
 from ipcbus.store.memory.store import MemoryStore
 

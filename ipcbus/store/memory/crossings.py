@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice, takewhile
 
 from ipcbus.store.base import FOREIGN_ID_MS
-from ipcbus.store.memory.state import State
-from ipcbus.store.records import Audit, Entry, LinkRow, ReplyGrant, Waiting
+from ipcbus.store.memory.mail import MemoryMail
+from ipcbus.store.memory.state import RANKS, State
+from ipcbus.store.records import Audit, LinkRow, ReplyGrant, Waiting
 
 
 class MemoryCrossings:
@@ -27,42 +29,57 @@ class MemoryCrossings:
             self._state.pins.pop(name)
 
     def wake(self, mailbox: int) -> None:
-        self._state.write()
-        for entry in self._of(mailbox):
-            if entry.due:
-                self._state.pending.put(entry[:3], entry._replace(due=0))  # type: ignore[arg-type]
+        delayed = self._delayed(mailbox)
+        MemoryMail(self._state).set_due([(0, *key) for key in delayed])
 
     def delayed(self, mailbox: int) -> int:
-        return sum(1 for entry in self._of(mailbox) if entry.due)
+        return len(self._delayed(mailbox))
+
+    def _delayed(self, mailbox: int) -> list[tuple[int, int, int]]:
+        return [
+            (box, rank, seq)
+            for _, box, rank, seq in self._state.dues.in_order()
+            if box == mailbox
+        ]
 
     def late(self, mailbox: int, until: int, after: int, limit: int) -> list[Waiting]:
         found = []
-        for entry in sorted(self._of(mailbox), key=lambda entry: entry.seq):
-            row = self._state.messages[entry.seq]
-            if entry.seq > after and row.accepted_at <= until:
+        for rank in RANKS:
+            queue = self._state.queues.get((mailbox, rank))
+            for seq in islice(queue.after(after), limit) if queue else ():
+                row = self._state.messages[seq]
+                entry = self._state.entry(mailbox, rank, seq)
+                if row.accepted_at > until or entry is None:
+                    break
                 found.append(Waiting(entry, row.header, row.body))
+        found.sort(key=lambda waiting: waiting.entry.seq)
         return found[:limit]
-
-    def _of(self, mailbox: int) -> list[Entry]:
-        return [e for e in self._state.pending.values() if e.mailbox == mailbox]
 
     def put_grants(self, grants: Sequence[ReplyGrant]) -> None:
         self._state.write()
         for grant in grants:
-            self._state.grants.put((grant.reply_to, grant.replier), grant)
+            key = grant.reply_to, grant.replier
+            self._drop_grant(key)
+            self._state.grants.put(key, grant)
+            self._state.grant_ends.put((grant.until, *key), True)
+
+    def _drop_grant(self, key: tuple[str, str]) -> None:
+        old = self._state.grants.pop(key)
+        if old:
+            self._state.grant_ends.pop((old.until, *key))
 
     def grant(self, reply_to: str, replier: str) -> ReplyGrant | None:
         return self._state.grants.get((reply_to, replier))
 
     def record(self, rows: Sequence[Audit]) -> None:
         self._state.write()
-        for row in rows:
-            last = self._state.audit.values()[-1:]
-            n = last[0].n + 1 if last else 1
+        first = (self._state.audit.last() or 0) + 1
+        for n, row in enumerate(rows, first):
             self._state.audit.put(n, row._replace(n=n))
 
     def audit(self, after: int, limit: int) -> list[Audit]:
-        return [row for row in self._state.audit.values() if row.n > after][:limit]
+        trail = self._state.audit
+        return [trail[n] for n in islice(trail.after(after), limit)]
 
     def traced(self, id_: str, seq: int) -> list[Audit]:
         return [
@@ -71,11 +88,14 @@ class MemoryCrossings:
             if (row.id and row.id == id_) or (seq and row.first <= seq <= row.last)
         ]
 
-    def purge(self, now: int, history_ms: int) -> None:
-        keep = max(history_ms, FOREIGN_ID_MS)
-        for row in self._state.audit.values():
-            if row.at <= now - keep:
-                self._state.audit.pop(row.n)
-        for key in self._state.grants.in_order():
-            if self._state.grants[key].until <= now:
-                self._state.grants.pop(key)
+    def purge(self, now: int, history_ms: int, limit: int) -> bool:
+        """Forget what is over, a step; whether there may be more."""
+        until = now - max(history_ms, FOREIGN_ID_MS)
+        trail, ends = self._state.audit, self._state.grant_ends
+        old = takewhile(lambda n: trail[n].at <= until, trail.after(0))
+        gone = len(trail.pop_all(list(islice(old, limit))))
+        over = takewhile(lambda end: end[0] <= now, ends.after((0,)))
+        for _, *key in list(islice(over, limit)):
+            self._drop_grant((key[0], key[1]))
+            gone += 1
+        return gone >= limit

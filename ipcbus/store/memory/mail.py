@@ -1,11 +1,16 @@
-"""Messages and mailboxes in memory: `base.Mail` as plainly as it can be said."""
+"""Messages and mailboxes in memory: `base.Mail`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice, takewhile
+from operator import itemgetter
 
-from ipcbus.store.memory.state import Grave, State
+from ipcbus.store.memory.state import RANKS, Deadline, Grave, State, Terms
+from ipcbus.store.memory.tables import SortedTable
 from ipcbus.store.records import Dead, Entry, Key, Mailbox, Place, Row, Run, Waiting
+
+_SEQ, _ID = map(itemgetter, (0, 1))
 
 
 class MemoryMail:
@@ -20,27 +25,41 @@ class MemoryMail:
         entries: Sequence[Entry],
         places: Sequence[Place] = (),
     ) -> list[int]:
-        if places:
-            entries = [*entries, *_placed(rows, places)]
-        state = self._state
-        state.write()
-        state.use(0)
-        duplicates = []
-        added = set()
-        for at, row in enumerate(rows):
-            if row.id in state.ids:
-                duplicates.append(at)
-                continue
-            state.use(len(row.header) + len(row.body))
-            state.ids.put(row.id, row.seq)
-            state.messages.put(row.seq, row)
-            added.add(row.seq)
+        self._state.write()
+        duplicates, fresh = self._put(rows)
+        for mailbox, rank, first, last, attempt, expires in places:
+            seqs = list(filter(fresh.__contains__, range(first, last + 1)))
+            terms = Terms(attempt, 0, expires, 0, None)
+            self._state.wait(mailbox, rank, seqs, terms)
         for entry in entries:
-            if entry.seq in added:
-                state.pending.put(Key(*entry[:3]), entry)
-                old = state.recipients.get(entry.seq) or ()
-                state.recipients.put(entry.seq, (*old, entry.mailbox))
+            if entry.seq in fresh:
+                self._enter(entry)
         return duplicates
+
+    def _put(self, rows: Sequence[Row]) -> tuple[list[int], dict[int, Row]]:
+        """Store rows: the positions of those that were known, and the others by seq."""
+        state = self._state
+        fresh = dict(zip(map(_SEQ, rows), rows, strict=True))
+        ids = dict(zip(map(_ID, rows), fresh, strict=True))
+        duplicates: list[int] = []
+        if len(ids) < len(rows) or not state.ids.has_none_of(ids):
+            ids.clear()
+            for at, row in enumerate(rows):
+                if row.id in ids or row.id in state.ids:
+                    duplicates.append(at)
+                    del fresh[row.seq]
+                else:
+                    ids[row.id] = row.seq
+        state.add(ids, fresh)
+        return duplicates, fresh
+
+    def _enter(self, entry: Entry) -> None:
+        mailbox, rank, seq, attempt, due, expires, shared, size = entry
+        state = self._state
+        state.wait(mailbox, rank, [seq], Terms(attempt, due, expires, shared, size))
+        if shared:
+            others = state.recipients.get(seq) or ()
+            state.recipients.put(seq, (*others, mailbox))
 
     def find(self, id_: str) -> Row | None:
         seq = self._state.ids.get(id_)
@@ -53,50 +72,53 @@ class MemoryMail:
     ) -> list[Waiting]:
         found: list[Waiting] = []
         left = most_bytes
-        for entry in self._state.pending.after((mailbox, *after)):
-            if entry.mailbox != mailbox or len(found) == limit:
-                break
-            if entry.due:
-                continue
-            waiting = self._waiting(entry)
+        for waiting in self._after(mailbox, after):
             left -= len(waiting.body)
-            if left < 0 and found:
+            if len(found) == limit or (left < 0 and found):
                 break
             found.append(waiting)
         return found
 
+    def _after(self, mailbox: int, after: tuple[int, int]) -> Iterator[Waiting]:
+        """What is not delayed, from there on."""
+        for rank in RANKS[max(0, after[0]) :]:
+            queue = self._state.queues.get((mailbox, rank))
+            if queue:
+                for seq in queue.after(after[1] if rank == after[0] else -1):
+                    if not queue[seq].due:
+                        yield self._waiting(Key(mailbox, rank, seq))
+
     def get(self, key: Key) -> Waiting | None:
-        entry = self._state.pending.get(key)
-        return self._waiting(entry) if entry else None
+        return self._waiting(key) if self._state.entry(*key) else None
 
     def entries_of(self, seq: int) -> list[Entry]:
         row = self._state.messages.get(seq)
         return self._state.entries_of(row) if row else []
 
     def find_reply(self, mailbox: int, reply_to: str) -> Waiting | None:
-        for entry in self._state.pending.after((mailbox,)):
-            if entry.mailbox != mailbox:
-                break
-            if self._state.messages[entry.seq].reply_to == reply_to:
-                return self._waiting(entry)
-        return None
+        seqs = sorted(self._state.replies.get(reply_to) or ())
+        keys = (Key(mailbox, rank, seq) for rank in RANKS for seq in seqs)
+        return next(filter(None, map(self.get, keys)), None)
 
     def due(self, now: int, limit: int) -> list[Entry]:
-        found = [e for e in self._state.pending.values() if 0 < e.due <= now]
-        return sorted(found, key=lambda entry: entry.due)[:limit]
+        return [w.entry for w in self._until(self._state.dues, now, limit)]
 
     def expired(self, now: int, limit: int) -> list[Waiting]:
-        found = [e for e in self._state.pending.values() if 0 < e.expires <= now]
-        found.sort(key=lambda entry: entry.expires)
-        return [self._waiting(entry) for entry in found[:limit]]
+        return self._until(self._state.expiries, now, limit)
+
+    def _until(
+        self, times: SortedTable[Deadline, bool], now: int, limit: int
+    ) -> list[Waiting]:
+        passed = takewhile(lambda time: time[0] <= now, times.after((0,)))
+        return [self._waiting(Key(*time[1:])) for time in islice(passed, limit)]
 
     def next_deadline(self) -> int | None:
-        times = (
-            at for e in self._state.pending.values() for at in (e.due, e.expires) if at
-        )
-        return min(times, default=None)
+        firsts = (self._state.dues.first(), self._state.expiries.first())
+        return min((first[0] for first in firsts if first), default=None)
 
-    def _waiting(self, entry: Entry) -> Waiting:
+    def _waiting(self, key: Key) -> Waiting:
+        entry = self._state.entry(*key)
+        assert entry is not None, "a deadline without its entry"
         row = self._state.messages[entry.seq]
         return Waiting(entry, row.header, row.body)
 
@@ -113,25 +135,34 @@ class MemoryMail:
 
     def _set(self, field: str, changes: Sequence[tuple[int, int, int, int]]) -> None:
         self._state.write()
-        for value, *rest in changes:
-            key = Key(*rest)
-            entry = self._state.pending.get(key)
-            if entry:
-                self._state.pending.put(key, entry._replace(**{field: value}))
+        for (value, mailbox, rank), group in groupby(changes, itemgetter(0, 1, 2)):
+            seqs = [change[3] for change in group]
+            old = self._state.take(mailbox, rank, seqs)
+            for terms, alike in groupby(old, old.__getitem__):
+                new = terms._replace(**{field: value})
+                self._state.wait(mailbox, rank, list(alike), new)
 
     def remove(self, keys: Sequence[Key], *, keep: bool) -> None:
-        self._state.write()
-        for key in keys:
-            if self._state.pending.pop(key) and not keep:
-                self._state.strip(key.seq)
+        for (mailbox, rank), group in groupby(keys, itemgetter(0, 1)):
+            self._remove(mailbox, rank, [key[2] for key in group], keep=keep)
 
     def remove_runs(self, runs: Sequence[Run], *, keep: bool) -> None:
-        keys = [
-            Key(mailbox, rank, seq)
-            for mailbox, rank, first, last in runs
-            for seq in range(first, last + 1)
-        ]
-        self.remove(keys, keep=keep)
+        for mailbox, rank, first, last in runs:
+            self._remove(mailbox, rank, range(first, last + 1), keep=keep)
+
+    def _remove(
+        self, mailbox: int, rank: int, seqs: Iterable[int], *, keep: bool
+    ) -> None:
+        self._state.write()
+        gone = self._state.take(mailbox, rank, seqs)
+        if not keep:
+            self._strip(gone)
+
+    def _strip(self, seqs: Iterable[int]) -> None:
+        """Take the content of messages that were in one mailbox, or are in no other."""
+        rows = [self._state.messages[seq] for seq in seqs]
+        done = [row for row in rows if row.mailbox or self._state.is_done(row)]
+        self._state.strip(done)
 
     def put_totals(self, totals: Sequence[Mailbox]) -> None:
         self._state.write()
@@ -142,13 +173,15 @@ class MemoryMail:
 
     def bury(self, key: Key, code: str, reason: str, at: int) -> None:
         self._state.write()
-        entry = self._state.pending.pop(key)
+        entry = self._state.entry(*key)
         if entry:
+            self._state.take(key.mailbox, key.rank, [key.seq])
             self._state.dead.put(_grave_key(key), Grave(entry, code, reason, at))
 
     def dead(self, mailbox: int | None, after: int, limit: int) -> list[Dead]:
         found: list[Dead] = []
-        for grave in self._state.dead.after((after + 1,)):
+        for at in self._state.dead.after((after + 1,)):
+            grave = self._state.dead[at]
             if mailbox not in (None, grave.entry.mailbox):
                 continue
             if len(found) >= limit and found[-1].seq != grave.entry.seq:
@@ -169,13 +202,14 @@ class MemoryMail:
         self._state.write()
         grave = self._state.dead.pop(_grave_key(key))
         if grave:
-            entry = grave.entry._replace(attempt=0, due=0, expires=0)
-            self._state.pending.put(key, entry)
+            entry = grave.entry
+            terms = Terms(0, 0, 0, entry.shared, entry.size)
+            self._state.wait(entry.mailbox, entry.rank, [entry.seq], terms)
 
     def drop_dead(self, key: Key, *, keep: bool) -> None:
         self._state.write()
         if self._state.dead.pop(_grave_key(key)) and not keep:
-            self._state.strip(key.seq)
+            self._strip([key.seq])
 
     def _dead(self, grave: Grave) -> Dead:
         entry = grave.entry
@@ -194,21 +228,3 @@ class MemoryMail:
 
 def _grave_key(key: Key) -> tuple[int, int, int]:
     return key.seq, key.mailbox, key.rank
-
-
-def _placed(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[Entry]:
-    """The entries that are meant by places."""
-    first = rows[0].seq
-    for place in places:
-        for row in rows[place.first - first : place.last - first + 1]:
-            size = len(row.header) + len(row.body)
-            yield Entry(
-                place.mailbox,
-                place.rank,
-                row.seq,
-                place.attempt,
-                0,
-                place.expires,
-                0,
-                size,
-            )

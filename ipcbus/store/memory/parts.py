@@ -58,7 +58,7 @@ class MemoryBlobs:
         self._state.write()
         upload = self._state.blobs.get(sha256)
         if upload is None:
-            self._state.blobs.put(sha256, Upload(size, b"", 0, owner, at))
+            self._state.blobs.put(sha256, Upload(size, 0, (), 0, owner, at))
         elif upload.unused_since:
             self._state.blobs.put(sha256, upload._replace(unused_since=at))
         return _blob(sha256, self._must_get(sha256))
@@ -71,16 +71,17 @@ class MemoryBlobs:
         upload = self._must_get(sha256)
         self._state.write()
         self._state.use(len(data))
-        whole = upload.data + data
-        self._state.blobs.put(sha256, upload._replace(data=whole))
-        return len(whole)
+        stored = upload.stored + len(data)
+        more = upload._replace(stored=stored, pieces=(*upload.pieces, data))
+        self._state.blobs.put(sha256, more)
+        return stored
 
     def restart(self, sha256: str) -> None:
         upload = self._must_get(sha256)
         self._state.write()
         if not upload.sealed:
-            self._state.use(-len(upload.data))
-            self._state.blobs.put(sha256, upload._replace(data=b""))
+            self._state.use(-upload.stored)
+            self._state.blobs.put(sha256, upload._replace(stored=0, pieces=()))
 
     def seal(self, sha256: str) -> None:
         upload = self._must_get(sha256)
@@ -88,24 +89,32 @@ class MemoryBlobs:
         self._state.blobs.put(sha256, upload._replace(sealed=1))
 
     def read(self, sha256: str, offset: int, length: int) -> bytes:
-        return self._must_get(sha256).data[offset : offset + length]
+        found, at = [], 0
+        for piece in self._must_get(sha256).pieces:
+            start, end = max(0, offset - at), max(0, offset + length - at)
+            found.append(piece[start:end])
+            at += len(piece)
+        return b"".join(found)
 
     def link(self, seq: int, sha256: str) -> None:
         upload = self._must_get(sha256)
         self._state.write()
-        self._state.links.put((seq, sha256), True)
+        others = self._state.links.get(seq) or ()
+        if sha256 not in others:
+            self._state.links.put(seq, (*others, sha256))
+            self._state.linked.put((sha256, seq), True)
         self._state.blobs.put(sha256, upload._replace(unused_since=0))
 
     def readable(self, sha256: str, agent: int) -> bool:
         upload = self._state.blobs.get(sha256)
         if upload and upload.owner == agent:
             return True
-        for seq, linked in self._state.links.in_order():
+        for linked, seq in self._state.linked.after((sha256,)):
+            if linked != sha256:
+                break
             row = self._state.messages.get(seq)
-            if linked == sha256 and row:
-                got = self._state.recipients.get(seq) or ()
-                if agent in (row.sender, row.mailbox, *got):
-                    return True
+            if row and agent in (row.sender, *self._state.mailboxes_of(row)):
+                return True
         return False
 
     def _must_get(self, sha256: str) -> Upload:
@@ -116,4 +125,4 @@ class MemoryBlobs:
 
 
 def _blob(sha256: str, upload: Upload) -> Blob:
-    return Blob(sha256, upload.size, len(upload.data), upload.sealed, upload.owner)
+    return Blob(sha256, upload.size, upload.stored, upload.sealed, upload.owner)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ipcbus.errors import StoreFull
+from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.store.memory.tables import SortedTable, Table, Undo, undo_all
 from ipcbus.store.records import (
     Agent,
@@ -13,7 +15,6 @@ from ipcbus.store.records import (
     Alias,
     Audit,
     Entry,
-    Key,
     LinkRow,
     Mailbox,
     ReplyGrant,
@@ -22,7 +23,23 @@ from ipcbus.store.records import (
     fingerprint,
 )
 
-PLENTY: Final = 1 << 40
+RANKS: Final = range(PRIORITIES)
+
+Deadline = tuple[int, int, int, int]
+"""When, mailbox, rank, seq."""
+
+_REPLY_TO, _HEADER, _BODY = map(itemgetter, (6, 7, 8))
+
+
+class Terms(NamedTuple):
+    """What is known of an entry but for its key; one object for all that are alike.
+    `size` is None for that of header and body."""
+
+    attempt: int
+    due: int
+    expires: int
+    shared: int
+    size: int | None
 
 
 class Grave(NamedTuple):
@@ -38,26 +55,41 @@ class Upload(NamedTuple):
     """An attachment. `unused_since` is 0 while in use, or not looked at yet."""
 
     size: int
-    data: bytes
+    stored: int
+    pieces: tuple[bytes, ...]
     sealed: int
     owner: int
     unused_since: int
 
 
 class State:
-    """The tables. Invariant: `used` is the bytes of all contents in them, once
-    nothing is uncommitted; `recipients` has a row for each mailbox that a message
-    was ever put into."""
+    """The tables.
 
-    def __init__(self, network: str, capacity: int | None) -> None:
+    Attributes:
+        limit: bytes that all may take.
+        overhead: bytes that count for a message beside its content.
+        ids: the seq of each message.
+        queues: what waits, by mailbox and rank; one that is empty may stay.
+        dues, expiries: the entries that have such a time.
+        replies: the messages that answer one, by its id.
+        recipients: the mailboxes of messages that went to several.
+        links, linked: attachments by message, and (attachment, message).
+        grant_ends: when a grant ends, and its key.
+    """
+
+    def __init__(self, network: str, limit: int, overhead: int) -> None:
         self.network = network
-        self.capacity = capacity
+        self.limit = limit
+        self.overhead = overhead
         self.epoch = 0
         self.check_fence: Callable[[], None] = lambda: None
         self.undo: Undo = []
         self.messages: SortedTable[int, Row] = SortedTable(self.undo)
         self.ids: Table[str, int] = Table(self.undo)
-        self.pending: SortedTable[Key, Entry] = SortedTable(self.undo)
+        self.queues: dict[tuple[int, int], SortedTable[int, Terms]] = {}
+        self.dues: SortedTable[Deadline, bool] = SortedTable(self.undo)
+        self.expiries: SortedTable[Deadline, bool] = SortedTable(self.undo)
+        self.replies: Table[str, tuple[int, ...]] = Table(self.undo)
         self.dead: SortedTable[tuple[int, int, int], Grave] = SortedTable(self.undo)
         self.recipients: Table[int, tuple[int, ...]] = Table(self.undo)
         self.totals: Table[int, Mailbox] = Table(self.undo)
@@ -68,16 +100,21 @@ class State:
         self.link_rows: Table[int, LinkRow] = Table(self.undo)
         self.pins: Table[str, str] = Table(self.undo)
         self.grants: Table[tuple[str, str], ReplyGrant] = Table(self.undo)
+        self.grant_ends: SortedTable[tuple[int, str, str], bool] = SortedTable(
+            self.undo
+        )
         self.audit: SortedTable[int, Audit] = SortedTable(self.undo)
         self.counters: Table[int, dict[str, int]] = Table(self.undo)
         self.blobs: Table[str, Upload] = Table(self.undo)
-        self.links: Table[tuple[int, str], bool] = Table(self.undo)
+        self.links: Table[int, tuple[str, ...]] = Table(self.undo)
+        self.linked: SortedTable[tuple[str, int], bool] = SortedTable(self.undo)
         self._numbers: Table[str, int] = Table(self.undo)
 
     # --- numbers that are rolled back too -------------------------------------
 
     @property
     def used(self) -> int:
+        """Bytes that count against the limit."""
         return self._numbers.get("used") or 0
 
     @property
@@ -96,9 +133,7 @@ class State:
         self._numbers.put("used", self.used + size)
 
     def room(self) -> int:
-        if self.capacity is None:
-            return PLENTY
-        return max(0, self.capacity - self.used)
+        return max(0, self.limit - self.used)
 
     def write(self) -> None:
         """To be called before any change."""
@@ -107,49 +142,111 @@ class State:
     def roll_back(self) -> None:
         undo_all(self.undo)
 
+    # --- what waits -------------------------------------------------------------
+
+    def queue(self, mailbox: int, rank: int) -> SortedTable[int, Terms]:
+        found = self.queues.get((mailbox, rank))
+        if found is None:
+            found = self.queues[mailbox, rank] = SortedTable(self.undo)
+        return found
+
+    def wait(self, mailbox: int, rank: int, seqs: Sequence[int], terms: Terms) -> None:
+        """Let messages wait, which are given in order."""
+        self.queue(mailbox, rank).add(dict.fromkeys(seqs, terms))
+        for at, table in ((terms.due, self.dues), (terms.expires, self.expiries)):
+            if at:
+                table.put_all({(at, mailbox, rank, seq): True for seq in seqs})
+
+    def take(self, mailbox: int, rank: int, seqs: Iterable[int]) -> dict[int, Terms]:
+        """Let them wait no more; those that did."""
+        gone = self.queue(mailbox, rank).pop_all(seqs)
+        if len(self.dues) or len(self.expiries):
+            at = [(mailbox, rank, seq) for seq in gone]
+            times = list(zip(gone.values(), at, strict=True))
+            self.dues.pop_all([(terms.due, *key) for terms, key in times])
+            self.expiries.pop_all([(terms.expires, *key) for terms, key in times])
+        return gone
+
+    def entry(self, mailbox: int, rank: int, seq: int) -> Entry | None:
+        queue = self.queues.get((mailbox, rank))
+        terms = queue.get(seq) if queue else None
+        if terms is None:
+            return None
+        attempt, due, expires, shared, size = terms
+        if size is None:
+            row = self.messages[seq]
+            size = len(row.header) + len(row.body)
+        return Entry(mailbox, rank, seq, attempt, due, expires, shared, size)
+
     # --- messages and who has them --------------------------------------------
+
+    def mailboxes_of(self, row: Row) -> Sequence[int]:
+        """Those that a message was put into."""
+        if row.mailbox:
+            return (row.mailbox,)
+        return sorted(self.recipients.get(row.seq) or ())
 
     def entries_of(self, row: Row) -> list[Entry]:
         """Where a message waits."""
-        keys = (
-            Key(mailbox, rank, row.seq)
-            for mailbox in sorted(self.recipients.get(row.seq) or ())
-            for rank in range(10)
-        )
-        return [self.pending[key] for key in keys if key in self.pending]
+        boxes = self.mailboxes_of(row)
+        found = (self.entry(box, rank, row.seq) for box in boxes for rank in RANKS)
+        return [entry for entry in found if entry]
 
     def graves_of(self, row: Row) -> list[Grave]:
         """The dead letters that a message has left."""
-        keys = (
-            (row.seq, mailbox, rank)
-            for mailbox in sorted(self.recipients.get(row.seq) or ())
-            for rank in range(10)
-        )
-        return [self.dead[key] for key in keys if key in self.dead]
+        if not len(self.dead):
+            return []
+        boxes = self.mailboxes_of(row)
+        found = (self.dead.get((row.seq, box, rank)) for box in boxes for rank in RANKS)
+        return [grave for grave in found if grave]
 
     def is_done(self, row: Row) -> bool:
         return not self.entries_of(row) and not self.graves_of(row)
 
-    def strip(self, seq: int) -> None:
-        """Take the content of a message that is done with."""
-        row = self.messages.get(seq)
-        if row is None or not row.header or not self.is_done(row):
-            return
-        self.use(-len(row.header) - len(row.body))
-        mark = fingerprint(row.header, row.body)
-        self.messages.put(seq, row._replace(header=b"", body=mark))
-        self._unlink(seq)
+    def add(self, ids: dict[str, int], rows: dict[int, Row]) -> None:
+        """Store messages of which none is there."""
+        self.use(_size(rows.values()) + len(rows) * self.overhead)
+        self.ids.add(ids)
+        self.messages.add(rows)
+        for row in filter(_REPLY_TO, rows.values()):
+            assert row.reply_to is not None
+            others = self.replies.get(row.reply_to) or ()
+            self.replies.put(row.reply_to, (*others, row.seq))
 
-    def purge(self, row: Row) -> None:
-        """Take all of a message."""
-        self.strip(row.seq)
-        self._numbers.put("purged_seq", max(self.purged_seq, row.seq))
-        self._numbers.put("purged_wall", max(self.purged_wall, row.accepted_at))
-        self.messages.pop(row.seq)
-        self.ids.pop(row.id)
-        self.recipients.pop(row.seq)
+    def strip(self, rows: Iterable[Row]) -> None:
+        """Take the content of messages that are done with."""
+        whole = [row for row in rows if row.header]
+        new = {
+            row.seq: Row(*row[:7], b"", fingerprint(row.header, row.body))
+            for row in whole
+        }
+        self.use(-_size(whole))
+        self.messages.put_all(new)
+        for row in whole:
+            self._unlink(row.seq)
+
+    def purge(self, rows: Sequence[Row]) -> None:
+        """Take all of messages that are done with."""
+        if not rows:
+            return
+        self.strip(rows)
+        last = rows[-1]
+        self._numbers.put("purged_seq", max(self.purged_seq, last.seq))
+        self._numbers.put("purged_wall", max(self.purged_wall, last.accepted_at))
+        self.use(-self.overhead * len(rows))
+        self.messages.pop_all([row.seq for row in rows])
+        self.ids.pop_all([row.id for row in rows])
+        self.recipients.pop_all([row.seq for row in rows])
+        for row in rows:
+            if row.reply_to:
+                others = (s for s in self.replies[row.reply_to] if s != row.seq)
+                self.replies.put(row.reply_to, tuple(others))
 
     def _unlink(self, seq: int) -> None:
-        for key in self.links.in_order():
-            if key[0] == seq:
-                self.links.pop(key)
+        for sha256 in self.links.pop(seq) or ():
+            self.linked.pop((sha256, seq))
+
+
+def _size(rows: Collection[Row]) -> int:
+    """Bytes of headers and bodies."""
+    return sum(map(len, map(_HEADER, rows))) + sum(map(len, map(_BODY, rows)))

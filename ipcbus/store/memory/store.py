@@ -1,8 +1,10 @@
-"""A store that forgets everything when its process ends: for tests and simulations.
+"""A store that forgets everything when its process ends: for volatile networks, tests
+and simulations.
 
-It gives the same answers as the durable one, and can be told to be full (`capacity`)
-or to have been taken over (`usurp`). One object can be opened again and again, as a
-disk outlives the brokers that use it: `close` and `open` keep what was committed.
+It gives the same answers as the durable one, but for searches of a long past (see
+`archive.py`). A test can tell it to be full (`capacity`) or to have been taken over
+(`usurp`). One object can be opened again and again, as a disk outlives the brokers that
+use it: `close` and `open` keep what was committed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import Final
 
 from ipcbus.errors import Fenced, StoreFailed
 from ipcbus.store.memory.archive import MemoryArchive
@@ -20,17 +23,32 @@ from ipcbus.store.memory.parts import MemoryBlobs, MemoryRegistry
 from ipcbus.store.memory.state import State
 from ipcbus.store.records import Snapshot
 
+STORE_BYTES: Final = 1 << 30
+
+MESSAGE_BYTES: Final = 600
+"""What a message takes beside its content: objects, and its places in tables."""
+
 
 class MemoryStore:
     """`base.Store` in dictionaries.
 
     Args:
         network: named in errors.
-        capacity: bytes of messages and attachments that fit; None for any number.
+        store_bytes: memory that messages and attachments may take, about.
+        capacity: instead, bytes of their contents alone, for tests.
     """
 
-    def __init__(self, *, network: str = "test", capacity: int | None = None) -> None:
-        self._state = State(network, capacity)
+    def __init__(
+        self,
+        *,
+        network: str = "test",
+        store_bytes: int = STORE_BYTES,
+        capacity: int | None = None,
+    ) -> None:
+        if capacity is None:
+            self._state = State(network, store_bytes, MESSAGE_BYTES)
+        else:
+            self._state = State(network, capacity, 0)
         self._ours = 0
         self._open = False
         self._turn = False
@@ -47,11 +65,11 @@ class MemoryStore:
         state.epoch += 1
         self._ours = state.epoch
         self._open, self._turn = True, False
-        newest = state.messages.values()[-1:]
+        newest = state.messages.get(state.messages.last() or 0)
         return Snapshot(
             epoch=state.epoch,
-            last_seq=max([state.purged_seq, *(row.seq for row in newest)]),
-            last_wall=max([state.purged_wall, *(row.accepted_at for row in newest)]),
+            last_seq=max(state.purged_seq, newest.seq if newest else 0),
+            last_wall=max(state.purged_wall, newest.accepted_at if newest else 0),
             counters=dict(state.counters.get(0) or {}),
             agents=state.agents.values(),
             keys=state.keys.values(),

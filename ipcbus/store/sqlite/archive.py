@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from ipcbus.store.records import Found
 from ipcbus.store.sqlite.database import Database, translated
+from ipcbus.store.sqlite.eras import FOUND, Eras
+from ipcbus.store.sqlite.runs import holders
 from ipcbus.store.sqlite.upkeep import Upkeep
 from ipcbus.store.words import parse_query, to_fts
 
@@ -32,6 +34,7 @@ class SqliteArchive:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._upkeep = Upkeep(db)
+        self._eras = Eras(db)
 
     @translated
     def history(
@@ -42,12 +45,14 @@ class SqliteArchive:
         before: int | None,
         other: int | None,
         thread: str | None,
+        most_body: int | None = None,
     ) -> list[Found]:
         asked = {
             "agent": other if agent is None else agent,
             "other": None if agent is None else other,
             "thread": thread,
             "before": _EVER if before is None else before,
+            "most_body": _EVER if most_body is None else most_body,
             "indexed_to": self._upkeep.indexed_to(),
         }
         rows: list[tuple[Any, ...]] = []
@@ -58,34 +63,37 @@ class SqliteArchive:
 
     @translated
     def search(
-        self, agent: int | None, query: str, *, limit: int, before: int | None
+        self,
+        agent: int | None,
+        query: str,
+        *,
+        limit: int,
+        before: int | None,
+        most_body: int | None = None,
     ) -> list[Found]:
         match = to_fts(parse_query(query))
         for _ in range(CATCH_UP):
             if not self._upkeep.index(CATCH_UP_ROWS):
                 break
-        own = (
-            "AND EXISTS (SELECT 1 FROM participants p"
-            " WHERE p.agent = :agent AND p.seq = words.rowid)"
-        )
-        rows = self._db.read(
-            "SELECT m.seq, m.header, m.body FROM words"
-            " JOIN messages m ON m.seq = words.rowid WHERE words MATCH :match"
-            f" AND words.rowid < :before {own if agent is not None else ''}"
-            " ORDER BY words.rowid DESC LIMIT :limit",
-            {
-                "agent": agent,
-                "match": match,
-                "before": _EVER if before is None else before,
-                "limit": limit,
-            },
-        )
-        return self._found(rows.fetchall(), agent)
+        asked = {
+            "match": match,
+            "agent": agent,
+            "before": _EVER if before is None else before,
+            "most_body": _EVER if most_body is None else most_body,
+        }
+        rows = self._eras.find(asked, limit)
+        return self._found(rows, agent)
 
     def _found(self, rows: list[tuple[Any, ...]], agent: int | None) -> list[Found]:
         return [
-            Found(seq, self.state(seq, agent), header, body)
-            for seq, header, body in rows
+            Found(
+                seq,
+                self.state(seq, agent),
+                header,
+                body,
+                size if size > len(body) else None,
+            )
+            for seq, header, body, size in rows
         ]
 
     @translated
@@ -151,7 +159,7 @@ def _select(
 ) -> str:
     thread = "" if asked["thread"] is None else " AND m.thread = :thread"
     return (
-        f"SELECT m.seq, m.header, m.body FROM {source} WHERE {where}{thread}"
+        f"SELECT {FOUND} FROM {source} WHERE {where}{thread}"
         f" AND m.seq < :before AND m.header <> x'' ORDER BY {order} DESC LIMIT :left"
     )
 
@@ -161,11 +169,10 @@ WITH own(yes) AS (
     SELECT :agent IS NOT NULL AND {_got(":agent")} FROM messages m WHERE m.seq = :seq
 )
 SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM pending p WHERE p.seq = :seq AND p.shared = 1
+    WHEN EXISTS (SELECT 1 FROM pending p WHERE p.last = :seq AND p.shared = 1
             AND (NOT yes OR p.mailbox = :agent))
-        OR EXISTS (SELECT 1 FROM messages m JOIN pending p ON p.mailbox = m.mailbox
-            AND p.rank IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) AND p.seq = m.seq
-            WHERE m.seq = :seq)
+        OR EXISTS (SELECT 1 FROM messages m
+            CROSS JOIN {holders("m.mailbox", "m.seq")} WHERE m.seq = :seq)
         THEN 'waiting'
     WHEN EXISTS (SELECT 1 FROM dead d WHERE d.seq = :seq
             AND (NOT yes OR d.mailbox = :agent))

@@ -20,7 +20,6 @@ _ORDER: Final = (
     "agents",
     "aliases",
     "subscriptions",
-    "counters",
     "totals",
     "dead",
     "blobs",

@@ -20,15 +20,18 @@ from ipcbus.store.records import (
     Waiting,
 )
 from ipcbus.store.sqlite.database import Database, translated
+from ipcbus.store.sqlite.runs import ENTRY
 
 MOST_RUN: Final = 8192
 """Messages in one run of the trail, at the most: bounds the search for one of them."""
 
 
 _LATE: Final = (
-    "SELECT p.mailbox, p.rank, p.seq, p.attempt, p.due, p.expires, p.shared, p.size,"
-    " m.header, m.body, m.accepted_at FROM pending p CROSS JOIN messages m USING(seq)"
-    " WHERE p.mailbox = ? AND p.rank = ? AND p.seq > ? ORDER BY p.seq LIMIT ?"
+    f"SELECT {ENTRY}, m.header, m.body, m.accepted_at"  # noqa: S608
+    " FROM pending p CROSS JOIN messages m"
+    " ON m.seq BETWEEN max(p.first, ?3 + 1) AND p.last"
+    " WHERE p.mailbox = ?1 AND p.rank = ?2 AND p.last > ?3"
+    " ORDER BY p.last, m.seq LIMIT ?4"
 )
 
 
@@ -63,7 +66,9 @@ class SqliteCrossings:
     @translated
     def delayed(self, mailbox: int) -> int:
         return self._db.number(
-            f"SELECT count(*) FROM pending WHERE due > 0 AND mailbox = {mailbox:d}"  # noqa: S608
+            "SELECT ifnull(sum(last - first + 1), 0) FROM pending"
+            " WHERE due > 0 AND mailbox = ?",
+            (mailbox,),
         )
 
     @translated

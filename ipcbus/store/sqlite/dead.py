@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipcbus.store.records import Dead, Key
 from ipcbus.store.sqlite.database import Database, translated
 from ipcbus.store.sqlite.forget import strip
+from ipcbus.store.sqlite.runs import cut_out
 
 # ruff: noqa: S608  what is put into a statement are our own names; values are bound
 
@@ -13,6 +14,7 @@ _DEAD = (
     " d.at, m.header, m.body FROM dead d JOIN messages m USING(seq)"
 )
 _KEY = "WHERE mailbox = ? AND rank = ? AND seq = ?"
+_LAST = "WHERE p.mailbox = ?1 AND p.rank = ?2 AND p.last = ?3"
 
 
 class DeadLetters:
@@ -23,13 +25,15 @@ class DeadLetters:
 
     @translated
     def bury(self, key: Key, code: str, reason: str, at: int) -> None:
+        cut_out(self._db, *key)
         db = self._db.write()
         db.execute(
-            "INSERT INTO dead SELECT mailbox, rank, seq, attempt, shared, size, ?, ?, ?"
-            f" FROM pending {_KEY}",
-            (code, reason, at, *key),
+            "INSERT INTO dead SELECT p.mailbox, p.rank, m.seq, p.attempt, p.shared,"
+            " ifnull(p.size, length(m.header) + length(m.body)), ?4, ?5, ?6"
+            f" FROM pending p JOIN messages m ON m.seq = p.last {_LAST}",
+            (*key, code, reason, at),
         )
-        db.execute(f"DELETE FROM pending {_KEY}", key)
+        db.execute(f"DELETE FROM pending AS p {_LAST}", key)
 
     @translated
     def dead(self, mailbox: int | None, after: int, limit: int) -> list[Dead]:
@@ -56,7 +60,7 @@ class DeadLetters:
     @translated
     def exhume(self, key: Key) -> None:
         self._db.write().execute(
-            "INSERT INTO pending SELECT mailbox, rank, seq, 0, 0, 0, shared, size"
+            "INSERT INTO pending SELECT mailbox, rank, seq, seq, 0, 0, 0, shared, size"
             f" FROM dead {_KEY}",
             key,
         )

@@ -1,4 +1,4 @@
-"""How content leaves: the words of a message, who took part, what it referred to.
+"""How content leaves: who took part, what it referred to (words: see `eras.py`).
 
 `strip` leaves the id and a fingerprint, so that a late resend is still known;
 `purge` leaves nothing. Both are given messages that are done with; one that still
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ipcbus.store.sqlite.database import Database
 
 _DONE = (
-    "NOT EXISTS (SELECT 1 FROM pending p WHERE p.seq = messages.seq AND p.shared = 1)"
+    "NOT EXISTS (SELECT 1 FROM pending p WHERE p.last = messages.seq AND p.shared = 1)"
     " AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = messages.seq)"
 )
 
@@ -53,9 +53,6 @@ def _unlink(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
     seqs = [(seq,) for seq, _, _ in gone]
     indexed_to = db.number("SELECT indexed_to FROM meta")
     indexed = [row for row in gone if row[0] <= indexed_to]
-    connection.executemany(
-        "DELETE FROM words WHERE rowid = ?", [(seq,) for seq, _, _ in indexed]
-    )
     connection.executemany(
         "DELETE FROM participants WHERE agent IN (?2, ?3) AND seq = ?1", indexed
     )

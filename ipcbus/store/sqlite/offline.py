@@ -45,8 +45,9 @@ def inspect(path: Path) -> dict[str, int | str]:
             db,
             "SELECT epoch, clean, max(last_seq, (SELECT ifnull(max(seq), 0)"
             " FROM messages)), (SELECT count(*) FROM messages),"
-            " (SELECT count(*) FROM pending), (SELECT count(*) FROM dead),"
-            " (SELECT count(*) FROM agents), (SELECT count(*) FROM blobs) FROM meta",
+            " (SELECT ifnull(sum(last - first + 1), 0) FROM pending),"
+            " (SELECT count(*) FROM dead), (SELECT count(*) FROM agents),"
+            " (SELECT count(*) FROM blobs) FROM meta",
         )
         names = "epoch clean last_seq messages waiting dead agents attachments"
         size = _number(db, "PRAGMA page_count") * _number(db, "PRAGMA page_size")

@@ -34,7 +34,7 @@ class SqliteRegistry:
         newest = self._db.one(
             "SELECT seq, accepted_at FROM messages ORDER BY seq DESC LIMIT 1"
         ) or (0, 0)
-        packed = self._db.one("SELECT packed FROM counters")
+        packed = self._db.one("SELECT counters FROM totals WHERE mailbox = 0")
         return Snapshot(
             epoch=epoch,
             last_seq=max(last_seq, newest[0]),
@@ -50,7 +50,8 @@ class SqliteRegistry:
             mailboxes=[
                 Mailbox(*row)
                 for row in read(
-                    "SELECT * FROM totals WHERE messages > 0 OR bytes > 0 ORDER BY 1"
+                    "SELECT mailbox, messages, bytes FROM totals"
+                    " WHERE messages > 0 OR bytes > 0 ORDER BY 1"
                 )
             ],
             network_id=network_id,
@@ -98,8 +99,9 @@ class SqliteRegistry:
 
     @translated
     def put_counters(self, counters: Mapping[str, int]) -> None:
-        # One row: this is written with nearly every turn.
+        # One row, on a page that the totals of the first mailboxes share: this is
+        # written with nearly every turn.
         self._db.write().execute(
-            "INSERT OR REPLACE INTO counters VALUES(1, ?)",
+            "INSERT OR REPLACE INTO totals VALUES(0, 0, 0, ?)",
             (_pack(dict(counters)),),
         )

@@ -28,6 +28,7 @@ class Space:
 
     Attributes:
         store_bytes: size that the database may reach, 0 for what the disk has.
+        capacity: what it may have of an empty disk.
         unit: bytes of the ballast, and of the reserve that messages never take:
             4 MiB, or a sixteenth of a store or file system that is small.
         plenty: at the last commit the disk had so much room that bytes need not be
@@ -42,12 +43,12 @@ class Space:
         self.has_ballast = ballast is not None and ballast.exists()
         self.store_bytes = store_bytes
         disk = os.statvfs(self._folder)
-        capacity = disk.f_blocks * disk.f_frsize
+        self.capacity = disk.f_blocks * disk.f_frsize
         if store_bytes:
-            capacity = min(capacity, store_bytes)
+            self.capacity = min(self.capacity, store_bytes)
         self.plenty = False
         self.wal_spare = 0
-        self.unit = max(SMALLEST_UNIT, min(LARGEST_UNIT, capacity // 16))
+        self.unit = max(SMALLEST_UNIT, min(LARGEST_UNIT, self.capacity // 16))
 
     def free(self) -> int:
         """Bytes of the file system that this user may still fill."""

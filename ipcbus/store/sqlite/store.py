@@ -30,7 +30,7 @@ from ipcbus.store.sqlite.migrations import KNOWN, migrate
 from ipcbus.store.sqlite.registry import SqliteRegistry
 from ipcbus.store.sqlite.space import Space
 
-CHECK_S: Final = 0.4
+CHECK_S: Final = 0.2
 """Seconds that the check after an unclean stop may take: a takeover is to be done
 within half a second, and the WAL has checksums of its own, so that what a crash can
 spoil is found anyway. What this looks for is damage from elsewhere (a bad disk, a

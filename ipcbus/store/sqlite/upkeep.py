@@ -13,7 +13,9 @@ from typing import Any, Final
 from ipcbus.store.base import FOREIGN_ID_MS, ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
 from ipcbus.store.sqlite.crossings import SqliteCrossings
 from ipcbus.store.sqlite.database import Database
+from ipcbus.store.sqlite.eras import Eras
 from ipcbus.store.sqlite.forget import purge, strip
+from ipcbus.store.sqlite.runs import waits
 from ipcbus.store.sqlite.space import MIB
 from ipcbus.store.words import MAX_INDEXED, searchable
 
@@ -34,12 +36,7 @@ _TAKE_PART = (
     "INSERT INTO participants VALUES(?, ?, ?)"
     " ON CONFLICT DO UPDATE SET role = role | excluded.role"
 )
-_WAITS_NOWHERE = (
-    "NOT EXISTS (SELECT 1 FROM pending p WHERE p.seq = m.seq AND p.shared = 1)"
-    " AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.mailbox = m.mailbox"
-    " AND p.rank IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) AND p.seq = m.seq)"
-    " AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = m.seq)"
-)
+_IS_DONE = f"NOT {waits('m')} AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = m.seq)"
 
 
 class Upkeep:
@@ -48,6 +45,7 @@ class Upkeep:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._crossings = SqliteCrossings(db)
+        self._eras = Eras(db)
         self._purged_to = 0
         self._stripped_to = 0
 
@@ -64,6 +62,7 @@ class Upkeep:
             more |= self._strip(now - keep_content, limit)
         more |= self._crossings.purge(now, history_ms, limit)
         more |= self._drop_blobs(now, limit)
+        more |= self._eras.drop(limit)
         more |= self._shrink(limit)
         self._db.space.make_ballast()
         return more
@@ -86,7 +85,7 @@ class Upkeep:
         if not rows:
             return False
         took_part, words = [], []
-        for seq, sender, mailbox, header, body in rows:
+        for seq, sender, mailbox, _, header, body in rows:
             if not header:
                 continue
             took_part.append((sender, seq, _SENT))
@@ -103,20 +102,21 @@ class Upkeep:
             " ON CONFLICT DO UPDATE SET role = role | excluded.role",
             (start, last),
         )
-        db.executemany("INSERT INTO words(rowid, body, data) VALUES(?, ?, ?)", words)
+        self._eras.add(words, rows[0][3])
         db.execute("UPDATE meta SET indexed_to = ?", (last,))
         return True
 
     def _next_rows(self, start: int, limit: int) -> list[tuple[Any, ...]]:
         cursor = self._db.read(
-            "SELECT seq, sender, mailbox, header, ifnull(substr(body, 1, ?), x'')"
-            " FROM messages WHERE seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, sender, mailbox, accepted_at, header,"
+            " ifnull(substr(body, 1, ?), x'') FROM messages"
+            " WHERE seq > ? ORDER BY seq LIMIT ?",
             (MAX_INDEXED, start, limit),
         )
         rows, size = [], 0
         for row in cursor:
             rows.append(row)
-            size += len(row[4])
+            size += len(row[5])
             if size > INDEX_BYTES:
                 break
         cursor.close()
@@ -131,7 +131,7 @@ class Upkeep:
         condition in the query would read all of them.
         """
         cursor = self._db.read(
-            f"SELECT m.seq, m.sender, m.mailbox, m.header <> x'', {_WAITS_NOWHERE},"
+            f"SELECT m.seq, m.sender, m.mailbox, m.header <> x'', {_IS_DONE},"
             " m.accepted_at, instr(m.id, '@')"
             " FROM messages m WHERE m.seq > ? ORDER BY m.seq LIMIT ?",
             (start, SCAN * limit),

@@ -269,3 +269,24 @@ def test_a_purged_seq_is_never_given_again(
     fill(again, [10])
     assert search(again, "body") == [10]
     again.close()
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_bodies_are_cut_where_they_are_kept(store: Store, indexed: bool) -> None:
+    """Not after a megabyte of each has been read."""
+    bodies = [b"", b"red", b"red and blue", b"red" + bytes(100_000)]
+    with turn(store):
+        rows = [row(seq, body=body) for seq, body in enumerate(bodies, 1)]
+        store.mail.add(rows, [entry(seq) for seq in range(1, 5)])
+    if indexed:
+        maintain(store, 0, 1)
+    asked = {"limit": 9, "before": None, "most_body": 5}
+    expected = [(b"red\0\0", 100_003), (b"red a", 12), (b"red", None), (b"", None)]
+    found = store.archive.history(BOB, other=None, thread=None, **asked)  # type: ignore[arg-type]
+    assert [(one.body, one.size) for one in found] == expected
+    with turn(store):
+        found = store.archive.search(BOB, "red*", **asked)  # type: ignore[arg-type]
+    assert [(one.body, one.size) for one in found] == expected[:3]
+    with turn(store):
+        whole = store.archive.search(BOB, "blue", limit=9, before=None)
+    assert [(one.body, one.size) for one in whole] == [(bodies[2], None)]

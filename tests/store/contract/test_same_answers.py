@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ipcbus.store.base import ID_MS, Store
 from ipcbus.store.memory import MemoryStore
-from ipcbus.store.records import Entry, Key, Mailbox, Row, Snapshot
+from ipcbus.store.records import Entry, Key, Mailbox, Place, Row, Run, Snapshot
 from ipcbus.store.sqlite import SqliteStore
 
 AGENTS = st.integers(1, 3)
@@ -106,6 +106,43 @@ class SameAnswers(RuleBasedStateMachine):
         self.both(lambda s: s.mail.add(rows, entries))
 
     @precondition(lambda self: self.in_turn)
+    @rule(
+        ids=st.lists(IDS, min_size=1, max_size=12),
+        mailbox=AGENTS,
+        rank=st.integers(4, 5),
+        first=st.integers(0, 3),
+        expires=TIMES,
+    )
+    def add_a_place(
+        self, ids: list[str], mailbox: int, rank: int, first: int, expires: int
+    ) -> None:
+        """To one mailbox; the first few are leased already."""
+        rows = []
+        for id_ in ids:
+            self.seq += 1
+            same = (1, mailbox, self.seq, None, None, b"h", id_.encode())
+            rows.append(Row(self.seq, id_, *same))
+        start, end = rows[0].seq, rows[-1].seq
+        middle = min(start + first, end)
+        places = [Place(mailbox, rank, middle, end, 0, expires)]
+        if start < middle:
+            places.insert(0, Place(mailbox, rank, start, middle - 1, 1, expires))
+        self.both(lambda s: s.mail.add(rows, [], places))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(
+        keys=st.lists(KEYS, max_size=3),
+        lengths=st.lists(st.integers(0, 15), min_size=3, max_size=3),
+        keep=st.booleans(),
+    )
+    def remove_runs(self, keys: list[Key], lengths: list[int], keep: bool) -> None:
+        runs = [
+            Run(*key, key.seq + length)
+            for key, length in zip(keys, lengths, strict=False)
+        ]
+        self.both(lambda s: s.mail.remove_runs(runs, keep=keep))
+
+    @precondition(lambda self: self.in_turn)
     @rule(keys=st.lists(KEYS, max_size=8), keep=st.booleans())
     def remove(self, keys: list[Key], keep: bool) -> None:
         self.both(lambda s: s.mail.remove(keys, keep=keep))
@@ -133,6 +170,11 @@ class SameAnswers(RuleBasedStateMachine):
             self.both(lambda s: s.mail.exhume(key))
         else:
             self.both(lambda s: s.mail.drop_dead(key, keep=False))
+
+    @precondition(lambda self: self.in_turn)
+    @rule(mailbox=AGENTS)
+    def wake(self, mailbox: int) -> None:
+        self.both(lambda s: s.crossings.wake(mailbox))
 
     @precondition(lambda self: self.in_turn)
     @rule(mailbox=AGENTS, messages=TIMES)
@@ -163,6 +205,8 @@ class SameAnswers(RuleBasedStateMachine):
         self.both(lambda s: s.mail.page(mailbox, after, 5, most))
         self.both(lambda s: s.mail.page(mailbox, (0, 0), 100, 1 << 30))
         self.both(lambda s: s.mail.find_reply(mailbox, "1"))
+        self.both(lambda s: s.crossings.late(mailbox, 30, most, 5))
+        self.both(lambda s: s.crossings.delayed(mailbox))
 
     @rule(seq=SEQS, id_=IDS, agent=AGENTS)
     def ask_for_a_message(self, seq: int, id_: str, agent: int) -> None:
