@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import partial
+from heapq import nlargest
 
 from ipcbus.broker.settings import Settings
 from ipcbus.errors import BoundExceeded, NameTaken, NotPermitted
@@ -15,6 +17,10 @@ from ipcbus.protocol.address import BROKER_NAME, check_name, fold, matches
 from ipcbus.protocol.calls import Role
 from ipcbus.store.base import Registry
 from ipcbus.store.records import Agent, AgentKey, Alias, Snapshot, Subscription
+
+MOST_COMPARED = 300
+"""Names that an unknown one is compared with, some 4 ms: with 10,000 of them all others
+would wait for 130 ms because somebody has made a slip."""
 
 
 class Directory:
@@ -31,7 +37,10 @@ class Directory:
         self._names = {fold(agent.name): agent.number for agent in snapshot.agents}
         self._aliases = {alias.name: alias for alias in snapshot.aliases}
         self._keys = {key.key: key for key in snapshot.keys}
+        self._highest = max(self._agents, default=0)
         self._topics: dict[str, set[int]] = {}
+        self._wild: dict[str, set[str]] = {}
+        """The patterns with a wildcard, by their first part: most topics meet none."""
         self._joined: dict[int, set[str]] = {}
         for subscription in snapshot.subscriptions:
             self._remember(subscription)
@@ -64,12 +73,12 @@ class Directory:
 
     def near(self, name: str) -> list[str]:
         """Registered names that look like `name`."""
-        names = {
-            fold(agent.name): agent.name
-            for agent in self._agents.values()
-            if agent.registered
-        }
-        return [names[found] for found in get_close_matches(fold(name), names, n=3)]
+        wanted, agents = fold(name), self._agents
+        names = [own for own, at in self._names.items() if agents[at].registered]
+        if len(names) > MOST_COMPARED:
+            names = nlargest(MOST_COMPARED, names, key=partial(_likeness, wanted))
+        found = get_close_matches(wanted, names, n=3)
+        return [agents[self._names[own]].name for own in found]
 
     def key(self, key: str) -> AgentKey | None:
         return self._keys.get(key)
@@ -101,14 +110,12 @@ class Directory:
             )
         if fold(name) in self._aliases:
             self._drop_alias(fold(name))
-        number = max(self._agents, default=0) + 1
-        return self._put_agent(Agent(number, name, 0, wall, 0, 0, 0))
+        return self._put_agent(Agent(self._highest + 1, name, 0, wall, 0, 0, 0))
 
     def make_link(self, name: str, wall: int) -> Agent:
         """The agent in whose mailbox mail for another network waits. It is never
         registered, and so no member."""
-        number = max(self._agents, default=0) + 1
-        return self._put_agent(Agent(number, name, 0, wall, 0, 0, 0))
+        return self._put_agent(Agent(self._highest + 1, name, 0, wall, 0, 0, 0))
 
     def bridge_keys(self, number: int) -> list[AgentKey]:
         """The keys with which bridges may serve a link now."""
@@ -204,6 +211,7 @@ class Directory:
     def _put_agent(self, agent: Agent) -> Agent:
         self._registry.put_agent(agent)
         self._agents[agent.number] = agent
+        self._highest = max(self._highest, agent.number)
         self._names[fold(agent.name)] = agent.number
         return agent
 
@@ -235,17 +243,30 @@ class Directory:
         self._topics[pattern].remove(number)
         if not self._topics[pattern]:
             del self._topics[pattern]
+            first = _first_part(pattern)
+            if pattern in self._wild.get(first, ()):
+                self._wild[first].remove(pattern)
+                if not self._wild[first]:
+                    del self._wild[first]
 
     def readers(self, topic: str) -> list[int]:
-        """Numbers of the agents whose patterns select `topic`."""
-        found: set[int] = set()
-        for pattern, there in self._topics.items():
-            if matches(pattern, topic):
-                found |= there
+        """Numbers of the agents whose patterns select `topic`.
+
+        Looks at the patterns with a wildcard that begin as the topic does, or with a
+        wildcard, and at no others: ten thousand took 12 ms.
+        """
+        found = set(self._topics.get(topic, ()))
+        for first in {_first_part(topic), "*", "**"}:
+            for pattern in self._wild.get(first, ()):
+                if matches(pattern, topic):
+                    found |= self._topics[pattern]
         return sorted(found)
 
     def _remember(self, subscription: Subscription) -> None:
-        self._topics.setdefault(subscription.pattern, set()).add(subscription.agent)
+        pattern = subscription.pattern
+        self._topics.setdefault(pattern, set()).add(subscription.agent)
+        if "*" in pattern:
+            self._wild.setdefault(_first_part(pattern), set()).add(pattern)
         self._joined.setdefault(subscription.agent, set()).add(subscription.pattern)
 
     def check_invariants(self) -> None:
@@ -256,3 +277,18 @@ class Directory:
         for pattern, there in self._topics.items():
             assert there, pattern
             assert all(pattern in self._joined[number] for number in there)
+        wild = {pattern for pattern in self._topics if "*" in pattern}
+        assert wild == {one for patterns in self._wild.values() for one in patterns}
+
+
+def _likeness(wanted: str, name: str) -> int:
+    """A cheap guess at how alike two names are."""
+    return (
+        (name[:2] == wanted[:2])
+        + (name[-2:] == wanted[-2:])
+        + (abs(len(name) - len(wanted)) < 2)
+    )
+
+
+def _first_part(pattern: str) -> str:
+    return pattern.partition(".")[0]

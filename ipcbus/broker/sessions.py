@@ -8,9 +8,12 @@ connection was authenticated with, and from nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.limits import MINOR, PING_S, PINGS_MISSED
+
+_K = TypeVar("_K", str, int)
 
 SILENCE_S = PING_S * PINGS_MISSED
 
@@ -99,6 +102,7 @@ class Sessions:
     def __init__(self) -> None:
         self._by_peer: dict[bytes, Session] = {}
         self._by_agent: dict[int, list[Session]] = {}
+        self._by_key: dict[str, list[Session]] = {}
         self._last_number = 0
 
     def __len__(self) -> int:
@@ -115,7 +119,7 @@ class Sessions:
         return self._by_agent.get(agent, [])
 
     def of_key(self, key: str) -> list[Session]:
-        return [session for session in self if session.key == key]
+        return list(self._by_key.get(key, ()))
 
     def add(
         self, peer: bytes, key: str, role: Role, agent: int, program: str
@@ -124,17 +128,16 @@ class Sessions:
         self._last_number += 1
         session = Session(self._last_number, peer, key, role, agent, program)
         self._by_peer[peer] = session
+        self._by_key.setdefault(key, []).append(session)
         if agent:
             self._by_agent.setdefault(agent, []).append(session)
         return session
 
     def remove(self, session: Session) -> None:
         del self._by_peer[session.peer]
+        _take_out(self._by_key, session.key, session)
         if session.agent:
-            mates = self._by_agent[session.agent]
-            mates.remove(session)
-            if not mates:
-                del self._by_agent[session.agent]
+            _take_out(self._by_agent, session.agent, session)
 
     def taker(self, agent: int, size: int) -> Session | None:
         """A session of `agent` with room for a delivery; they take turns."""
@@ -175,6 +178,17 @@ class Sessions:
             session for mates in self._by_agent.values() for session in mates
         )
         assert {id(s) for s in listed} == {id(s) for s in self if s.agent}
+        for key, same in self._by_key.items():
+            assert same, key
+            assert all(session.key == key for session in same)
+        assert sum(map(len, self._by_key.values())) == len(self)
         for session in self:
             assert session.held >= 0
             assert session.held_bytes >= 0
+
+
+def _take_out(lists: dict[_K, list[Session]], key: _K, session: Session) -> None:
+    """No list is left empty."""
+    lists[key].remove(session)
+    if not lists[key]:
+        del lists[key]
