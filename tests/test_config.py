@@ -55,6 +55,7 @@ networks:
     host: localhost
     port: 9876
     plain: true
+    store: memory
     settings:
       max_attempts: 3
       history: 2d
@@ -73,6 +74,7 @@ def test_a_file_is_read_into_values_of_the_right_kinds(file: Path) -> None:
         host="127.0.0.1",
         port=9876,
         plain=True,
+        store="memory",
         settings=Settings(
             max_attempts=3,
             history_ms=2 * DAY,
@@ -105,7 +107,9 @@ def test_all_of_it_is_frozen(file: Path) -> None:
         ("networks:\n dev:\n  port:", 3, "must be a whole number"),
         ("networks:\n dev:\n  port: [1]", 3, "must be a whole number"),
         ("networks:\n dev:\n  prot: 1", 3, "networks.dev.prot.*did you mean port"),
-        ("networks:\n dev:\n  zzz: 1", 3, "there are: host, port, plain, settings"),
+        ("networks:\n dev:\n  zzz: 1", 3, "are: host, port, plain, store, settings"),
+        ("networks:\n dev:\n  store: disk", 3, "'disk' is not durable or memory"),
+        ("networks:\n dev:\n  store: [memory]", 3, "must be durable or memory"),
         ("networks:\n dev:\n  plain: yes", 3, "true or false"),
         ("networks:\n dev:\n  host: example.org", 3, "IPv4 address"),
         ("networks:\n dev:\n  host: 127.0.0.256", 3, "IPv4 address"),
@@ -261,7 +265,8 @@ def test_the_schema_has_every_key_and_no_other() -> None:
     top = schema()
     assert set(top["properties"]) == {"networks", "bridges", "agents"}
     network = top["properties"]["networks"]["additionalProperties"]
-    assert set(network["properties"]) == {"host", "port", "plain", "settings"}
+    keys = {"host", "port", "plain", "store", "settings"}
+    assert set(network["properties"]) == keys
     assert set(network["properties"]["settings"]["properties"]) == set(KINDS)
     for part in (top, network, network["properties"]["settings"]):
         assert part["additionalProperties"] is False

@@ -6,7 +6,8 @@
         settings:
           history: 7d
           store_bytes: 512MiB
-      scratch:            # all defaults: any free port, this machine alone
+      scratch:            # any free port, this machine alone
+        store: memory     # messages are lost when its broker ends
     bridges:
       dev-scratch:
         between: [dev, scratch]
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipcbus.broker.settings import Settings
 from ipcbus.config import bridges
 from ipcbus.config.bridges import BridgeConfig
-from ipcbus.config.kinds import FLAG, HOST, PORT, Kind
+from ipcbus.config.kinds import FLAG, HOST, PORT, Choice, Kind
 from ipcbus.config.reading import NAME, Place, an_object, mapping, named, values
 from ipcbus.config.settings import FIELDS, KINDS, checked, overrides, settings_from
 from ipcbus.protocol.address import fold
@@ -53,6 +54,8 @@ RESERVED: Final = ("agents",)
 _SECTIONS: Final = ("networks", "bridges")
 _SOME: Final = {"type": "object", "minProperties": 1}
 LOOPBACK: Final = "127.0.0.1"
+DURABLE: Final = "durable"
+MEMORY: Final = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,14 @@ class NetworkConfig:
     Attributes:
         port: TCP port; 0 for any free one.
         plain: no encryption and no proof of identity; on loopback only.
+        store: `durable` keeps messages on disk, `memory` in the broker alone.
     """
 
     name: str
     host: str = LOOPBACK
     port: int = 0
     plain: bool = False
+    store: str = DURABLE
     settings: Settings = field(default_factory=Settings)
 
 
@@ -79,7 +84,12 @@ class Config:
     bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
 
 
-_KEYS: Final[Mapping[str, Kind]] = {"host": HOST, "port": PORT, "plain": FLAG}
+_KEYS: Final[Mapping[str, Kind]] = {
+    "host": HOST,
+    "port": PORT,
+    "plain": FLAG,
+    "store": Choice((DURABLE, MEMORY)),
+}
 
 
 def load(path: str | os.PathLike[str]) -> Config:

@@ -132,6 +132,24 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice(Kind):
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def parse(self, text: str, quoted: bool) -> str:
+        if text not in self.words:
+            raise ValueError(f"{text!r} is not {self.allowed()}")
+        return text
+
+    def allowed(self) -> str:
+        return " or ".join(self.words)
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
 class Host(Kind):
     """An address to listen on. No host names: those are for who connects."""
 

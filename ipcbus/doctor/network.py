@@ -18,7 +18,7 @@ from typing import Final
 
 from ipcbus.config import settings_from
 from ipcbus.doctor.rows import Row
-from ipcbus.networks import Network, check_folder, files, lock
+from ipcbus.networks import MEMORY, VOLATILE, Network, check_folder, files, lock
 from ipcbus.transport import keys
 
 CONNECT_S: Final = 1.0
@@ -48,10 +48,11 @@ def check_settings(network: Network) -> Row:
     settings_from(saved.settings, file=str(network.folder / "network.json"))
     if saved.remote is not None:
         return Row(_name(network, "settings"), "ok", f"joined, at {saved.remote}")
-    plain = ", plain: whoever connects is believed" if saved.plain else ""
+    told = ", plain: whoever connects is believed" if saved.plain else ""
+    told += f", {VOLATILE}" if saved.store == MEMORY else ""
     changed = ", ".join(f"{key}={text}" for key, text in saved.settings.items())
     found = (
-        f"{saved.host}:{saved.port or 'any free port'}{plain}; {changed or 'defaults'}"
+        f"{saved.host}:{saved.port or 'any free port'}{told}; {changed or 'defaults'}"
     )
     return Row(_name(network, "settings"), "ok", found)
 
@@ -137,6 +138,12 @@ def check_database(network: Network) -> Row:
     finally:
         os.close(fd)
     shown = ", ".join(f"{key} {text}" for key, text in facts.items())
+    if network.saved().store == MEMORY and (facts["waiting"] or facts["dead"]):
+        # Of when it was durable, if network.json was edited by hand.
+        found = f"mail that a volatile broker would not show, so none starts: {shown}"
+        return Row(
+            name, "bad", found, f"ipcbus up --network {network.name} --store durable"
+        )
     return Row(name, "ok", f"every page is whole: {shown}")
 
 

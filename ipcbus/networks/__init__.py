@@ -30,6 +30,9 @@ from ipcbus.networks import files, lock
 from ipcbus.networks.files import check_folder, write_private
 from ipcbus.networks.filesystem import check_filesystem
 from ipcbus.networks.records import (
+    MEMORY,
+    STORES,
+    VOLATILE,
     BrokerInfo,
     Saved,
     check_saved,
@@ -41,6 +44,9 @@ from ipcbus.networks.records import (
 from ipcbus.protocol.address import check_name, fold
 
 __all__ = [
+    "MEMORY",
+    "STORES",
+    "VOLATILE",
     "BrokerInfo",
     "Network",
     "Saved",
@@ -170,6 +176,15 @@ class Network:
         """Whether the lock is held. Ask when about to start a broker, or to tell."""
         return lock.is_taken(self.folder)
 
+    def is_volatile(self) -> bool | None:
+        """Whether messages are lost when the broker ends; None if that is for another
+        machine to know. The broker of now may still serve what was chosen before."""
+        saved = self.saved()
+        if saved.remote is not None:
+            return None
+        info = self.broker_info() if self.is_served() else None
+        return (info.store if info else saved.store) == MEMORY
+
     def starter_lock(self, wait_s: float = 15.0) -> AbstractContextManager[None]:
         """For the one client that starts a broker. Raises `NoBroker` after `wait_s`."""
         return lock.starter(self.folder / "starter.lock", self.name, wait_s)
@@ -284,7 +299,8 @@ def _described(name: str, saved: Saved) -> dict[str, Any]:
         where = {"remote": saved.remote, "server_key": saved.server_key}
         return {"name": name, **where, "plain": saved.plain}
     fields = {"host": saved.host, "port": saved.port, "plain": saved.plain}
-    return {"name": name, **fields, "settings": dict(saved.settings)}
+    settings = dict(saved.settings)
+    return {"name": name, **fields, "store": saved.store, "settings": settings}
 
 
 def _not_here(name: str) -> str:

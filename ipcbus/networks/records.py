@@ -17,6 +17,14 @@ from ipcbus.networks import process
 
 LOOPBACK: Final = "127.0.0.1"
 
+DURABLE: Final = "durable"
+MEMORY: Final = "memory"
+STORES: Final = (DURABLE, MEMORY)
+"""Where a broker keeps messages: on disk, or in its own memory alone."""
+
+VOLATILE: Final = "volatile: messages are lost when the broker ends"
+"""How a network with store `memory` is told of, wherever it is."""
+
 _KEY: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -26,6 +34,7 @@ class Saved(NamedTuple):
     Attributes:
         port: TCP port; 0 for any free one.
         plain: no encryption and no proof of identity; on loopback only.
+        store: one of `STORES`. Names and keys are on disk either way.
         remote: "tcp://host:port" of a network that another machine serves.
         server_key: its public key in hex; only with `remote`.
         settings: fields of `broker.settings.Settings` that are not the default.
@@ -37,6 +46,7 @@ class Saved(NamedTuple):
     remote: str | None = None
     server_key: str | None = None
     settings: Mapping[str, Any] = {}
+    store: str = DURABLE
 
 
 class BrokerInfo(NamedTuple):
@@ -47,6 +57,7 @@ class BrokerInfo(NamedTuple):
         server_key: public key in hex; "" in plain mode.
         epoch: raised by each takeover.
         started: when `pid` started, as `process.started` says; not a date.
+        store: one of `STORES`; what it was told when it started.
     """
 
     network: str
@@ -57,6 +68,7 @@ class BrokerInfo(NamedTuple):
     boot_id: str
     started: int
     plain: bool
+    store: str = DURABLE
 
     def is_alive(self) -> bool:
         """Whether that very process still runs, as our user, in our view of /proc.
@@ -67,14 +79,22 @@ class BrokerInfo(NamedTuple):
 
 
 def this_broker(
-    network: str, endpoint: str, server_key: str, epoch: int, *, plain: bool
+    network: str,
+    endpoint: str,
+    server_key: str,
+    epoch: int,
+    *,
+    plain: bool,
+    store: str = DURABLE,
 ) -> BrokerInfo:
     """The `BrokerInfo` of the process that calls."""
     pid = os.getpid()
     start = process.started(pid)
     assert start is not None, "we are running"
     boot = process.boot_id()
-    return BrokerInfo(network, endpoint, pid, server_key, epoch, boot, start, plain)
+    return BrokerInfo(
+        network, endpoint, pid, server_key, epoch, boot, start, plain, store
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -93,6 +113,8 @@ def check_saved(saved: Saved) -> None:
         )
     if not 0 <= saved.port <= 65535:
         raise UsageError(reason=f"port {saved.port} is not one of 0 to 65535")
+    if saved.store not in STORES:
+        raise UsageError(reason=f"store {saved.store} is not {' or '.join(STORES)}")
 
 
 def saved_from(value: Mapping[str, Any]) -> Saved:
@@ -104,6 +126,7 @@ def saved_from(value: Mapping[str, Any]) -> Saved:
         remote=_field(value, "remote", str, None),
         server_key=_field(value, "server_key", str, None),
         settings=_field(value, "settings", dict, {}),
+        store=_field(value, "store", str, DURABLE),
     )
     if saved.remote is not None and not _KEY.match(saved.server_key or ""):
         raise ValueError("server_key is not 64 hex digits")
@@ -121,6 +144,7 @@ def info_from(value: Mapping[str, Any]) -> BrokerInfo:
         boot_id=_field(value, "boot_id", str),
         started=_field(value, "started", int),
         plain=_field(value, "plain", bool),
+        store=_field(value, "store", str, DURABLE),
     )
 
 

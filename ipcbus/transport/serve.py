@@ -23,7 +23,7 @@ from ipcbus import networks
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import Broker
 from ipcbus.errors import Fenced, IpcbusError, StaleFile, StoreFailed, UsageError
-from ipcbus.networks import BrokerInfo, Network, this_broker
+from ipcbus.networks import MEMORY, VOLATILE, BrokerInfo, Network, this_broker
 from ipcbus.protocol.calls import Role
 from ipcbus.store.base import Store
 from ipcbus.store.records import AgentKey, Snapshot
@@ -73,8 +73,10 @@ def _serve(network: Network, ready: Callable[[BrokerInfo], None]) -> None:
     server = None if saved.plain else keys.create(network.server_key)
     operator = keys.create(network.operator_key).public
 
+    make_store = _stores(network, saved, settings)
+
     def begin() -> Life:
-        return _begin(network, settings, operator)
+        return _begin(make_store(), network, settings, operator)
 
     sockets = Sockets(network.name, server, _raise_files() - SPARE_FILES)
     waker = Waker()
@@ -84,7 +86,7 @@ def _serve(network: Network, ready: Callable[[BrokerInfo], None]) -> None:
         store = life.store
 
         def announce(life: Life) -> None:
-            _announce(network, life, endpoint, server, ready)
+            _announce(network, saved, life, endpoint, server, ready)
 
         runner = Runner(network.name, sockets, waker, life, begin, announce)
         endpoint = sockets.front.bind(saved.host, saved.port)
@@ -105,14 +107,31 @@ def _serve(network: Network, ready: Callable[[BrokerInfo], None]) -> None:
     _log.info("stopped")
 
 
-def _begin(network: Network, settings: Settings, operator: str) -> Life:
+def _stores(
+    network: Network, saved: networks.Saved, settings: Settings
+) -> Callable[[], Store]:
+    """Makes the store of an epoch. A volatile one has the memory of the one before it:
+    what was accepted is still there after starting over."""
+
+    def on_disk(store_bytes: int) -> SqliteStore:
+        return SqliteStore(
+            network.database,
+            network=network.name,
+            ballast=network.ballast,
+            store_bytes=store_bytes,
+        )
+
+    if saved.store != MEMORY:
+        return lambda: on_disk(settings.store_bytes)
+    # Here and not above: a takeover of a durable network shall not wait for it.
+    from ipcbus.transport.volatile import VolatileStore, memory_for
+
+    memory = memory_for(network.name, settings.store_bytes)
+    return lambda: VolatileStore(on_disk(0), memory, network.name)
+
+
+def _begin(store: Store, network: Network, settings: Settings, operator: str) -> Life:
     """Take the store over and make a core from it."""
-    store = SqliteStore(
-        network.database,
-        network=network.name,
-        ballast=network.ballast,
-        store_bytes=settings.store_bytes,
-    )
     snapshot = store.open()
     try:
         clock = Clock(snapshot.last_wall)
@@ -155,6 +174,7 @@ def _keep_port(network: Network, saved: networks.Saved, endpoint: str) -> None:
 
 def _announce(
     network: Network,
+    saved: networks.Saved,
     life: Life,
     endpoint: str,
     server: keys.KeyPair | None,
@@ -166,9 +186,14 @@ def _announce(
         server.public if server else "",
         life.epoch,
         plain=server is None,
+        store=saved.store,
     )
     network.write_broker_info(info)
     _log.info("serving %s, epoch %d, pid %d", endpoint, life.epoch, info.pid)
+    if saved.store == MEMORY:
+        _log.info(VOLATILE)
+        if life.store.facts()["unseen"]:
+            _log.warning("settled messages on disk are not shown until it is durable")
     ready(info)
 
 

@@ -33,6 +33,7 @@ from ipcbus.protocol.address import fold
 from ipcbus.transport import bridging, launch
 from ipcbus.transport.bridging import BridgeWard
 from ipcbus.transport.restarts import STEADY_S, Then, delay
+from ipcbus.transport.volatile import check_change
 from ipcbus.transport.wards import BrokerWard, Note, Ready, Ward
 
 LOCK_S: Final = 1.0
@@ -61,7 +62,8 @@ def run(
     are over.
 
     Call it from the main thread. Raises, before anything is started, what keeps a
-    network from being made: `UnsafeFolder`, `NetworkFileSystem`, `UsageError`.
+    network from being made: `UnsafeFolder`, `NetworkFileSystem`, `UsageError`, and
+    `AlreadyServing` if its store should be another one than what a broker serves now.
     """
     note = note or _to_stderr
     brokers = [
@@ -85,13 +87,20 @@ def run(
 
 
 def set_up(wanted: NetworkConfig) -> tuple[Network, Saved]:
-    """Make the network and save what is wanted of it, for this and later brokers."""
+    """Make the network and save what is wanted of it, for this and later brokers.
+
+    Another store than it had is for a network that nobody serves; raises as
+    `volatile.check_change` does.
+    """
     network = create(wanted.name)
     remote = network.saved().remote
     if remote is not None:
         raise UsageError(reason=f"{network.name} is served at {remote}, not here")
     settings = overrides(wanted.settings)
-    saved = Saved(wanted.host, wanted.port, wanted.plain, settings=settings)
+    check_change(network, wanted.store)
+    saved = Saved(
+        wanted.host, wanted.port, wanted.plain, settings=settings, store=wanted.store
+    )
     network.save(saved)
     return network, saved
 

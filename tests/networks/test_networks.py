@@ -156,7 +156,7 @@ def test_without_any_network_it_says_how_to_make_one(home: Path) -> None:
 
 
 def test_what_is_saved_is_read_back(network: Network) -> None:
-    saved = Saved(port=9876, plain=True, settings={"history_ms": 0})
+    saved = Saved(port=9876, plain=True, settings={"history_ms": 0}, store="memory")
     network.save(saved)
     assert network.saved() == saved
 
@@ -190,6 +190,8 @@ def test_a_plain_network_beyond_this_machine_is_refused(
         '{"port": 65536}',
         '{"host": null}',
         '{"settings": []}',
+        '{"store": "disk"}',
+        '{"store": true}',
         '{"remote": "tcp://far:1"}',
         '{"remote": "tcp://far:1", "server_key": "short"}',
         "[" * 50_000,
@@ -203,6 +205,21 @@ def test_a_network_json_that_is_not_ours_is_refused_with_a_mend(
     with pytest.raises(StaleFile, match=r"network\.json"):
         network.saved()
     assert networks.find("dev").name == "dev"
+
+
+def test_a_network_that_says_nothing_of_its_store_is_durable(network: Network) -> None:
+    (network.folder / "network.json").write_text('{"port": 9876}')
+    assert network.saved().store == "durable"
+    assert network.is_volatile() is False
+
+
+def test_whether_a_network_is_volatile_is_known_without_a_broker(
+    network: Network,
+) -> None:
+    network.save(Saved(store="memory"))
+    assert network.is_volatile() is True
+    network.save(Saved(remote="tcp://far.example:9876", server_key=KEY))
+    assert network.is_volatile() is None, "only the other machine knows"
 
 
 @pytest.mark.parametrize("content", ["", "null", '{"pid": "7"}', "\x00"])

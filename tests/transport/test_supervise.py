@@ -14,7 +14,7 @@ import pytest
 from ipcbus import errors, networks
 from ipcbus.broker.settings import Settings
 from ipcbus.config import NetworkConfig
-from ipcbus.errors import UsageError
+from ipcbus.errors import AlreadyServing, UsageError
 from ipcbus.networks import Saved, process
 from ipcbus.transport import launch, restarts, supervise
 from tests.transport.supervised import Supervisor, supervisor
@@ -146,6 +146,17 @@ def test_what_is_configured_is_what_later_brokers_get() -> None:
     wanted = NetworkConfig("dev", port=9876, settings=Settings(rate=7))
     network, saved = supervise.set_up(wanted)
     assert network.saved() == saved == Saved(port=9876, settings={"rate": 7})
+
+
+def test_a_network_that_is_served_keeps_its_store() -> None:
+    network = networks.create("dev")
+    launch.start(network)
+    with pytest.raises(AlreadyServing):
+        supervise.set_up(NetworkConfig("dev", store="memory"))
+    assert network.saved().store == "durable"
+    launch.stop(network)
+    supervise.set_up(NetworkConfig("dev", store="memory"))
+    assert network.is_volatile()
 
 
 def test_a_network_that_another_machine_serves_is_not_served_here() -> None:

@@ -9,6 +9,8 @@ import click
 from ipcbus.doors.cli.options import operator
 from ipcbus.doors.cli.output import emit, size
 from ipcbus.doors.cli.session import as_operator
+from ipcbus.errors import UsageError
+from ipcbus.transport.volatile import no_backup
 
 BACKUP_S = 3600.0
 """Seconds that a copy may take: a full disk of the slow kind."""
@@ -25,6 +27,8 @@ def backup(file: Path, network: str | None, as_json: bool) -> None:
     """
     target = file.absolute()
     with as_operator(network) as client:
+        if client.status()["volatile"]:
+            raise UsageError(reason=no_backup(client.network))
         (written,), _ = client.call("backup", str(target), timeout=BACKUP_S)
     emit(
         {"file": str(target), "bytes": written},

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -25,7 +26,7 @@ from ipcbus.errors import (
     NotPermitted,
     UsageError,
 )
-from ipcbus.networks import find
+from ipcbus.networks import VOLATILE, find
 from ipcbus.protocol.address import fold
 
 RULES: Final = (
@@ -84,6 +85,9 @@ def bridge(
         return 0
     from ipcbus_bridges.runner import run
 
+    say = Voice(first, second, as_json=as_json)
+    for line in _weaker(first, second):
+        say(line)
     return run(
         first,
         second,
@@ -92,8 +96,16 @@ def bridge(
         deny=list(deny),
         one_way=one_way,
         start=not no_start,
-        say=Voice(first, second, as_json=as_json),
+        say=say,
     )
+
+
+def _weaker(*names: str) -> Iterator[str]:
+    """Which of the networks of this machine do not keep what they accept."""
+    for name in names:
+        with suppress(NoNetwork, InvalidAddress):  # one that is none of ipcbus
+            if find(name).is_volatile():
+                yield f"{name} is {VOLATILE}, those of this bridge too"
 
 
 def _again(

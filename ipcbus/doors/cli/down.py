@@ -27,23 +27,27 @@ _LOOK_S: Final = 0.02
 @click.command()
 @click.option("--all", "all_", is_flag=True, help="Every network of this machine.")
 @click.option(
-    "--force", is_flag=True, help="Kill it if it does not listen; no mail is lost."
+    "--force", is_flag=True, help="Kill it if it does not listen; mail stays as well."
 )
 @operator
 def down(network: str | None, as_json: bool, all_: bool, force: bool) -> None:
     """Stop the broker of a network.
 
-    Mail stays where it is. One that is not running is stopped already.
+    Mail stays where it is, but for that of a volatile network, which is lost. One that
+    is not running is stopped already.
     """
     if all_ and typed("network"):
         raise UsageError(reason="say --network or --all, not both")
     chosen = networks() if all_ else [choose(network)]
+    volatile = {each.name for each in chosen if each.is_volatile()}
     found = [_stop(each, force) for each in chosen]
 
     def human() -> Iterator[str]:
         for each in found:
             what = "stopped" if each["stopped"] else "was not running"
-            yield f"network {each['network']} {what}"
+            gone = each["stopped"] and each["network"] in volatile
+            lost = "; it was volatile, and its messages are gone" if gone else ""
+            yield f"network {each['network']} {what}{lost}"
 
     emit({"networks": found}, human, as_json=as_json)
 

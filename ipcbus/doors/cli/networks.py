@@ -23,6 +23,9 @@ def networks(as_json: bool) -> None:
             (each["network"], each["state"], each["endpoint"] or "-") for each in found
         ]
         yield from table(("network", "state", "endpoint"), rows)
+        for each in found:
+            if each["volatile"]:
+                yield f"{each['network']} is {known.VOLATILE}"
 
     emit({"networks": found}, human, as_json=as_json)
 
@@ -42,5 +45,6 @@ def _describe(network: known.Network) -> dict[str, Any]:
         "endpoint": info.endpoint if info else saved.remote,
         "pid": info.pid if info else None,
         "plain": saved.plain,
+        "volatile": network.is_volatile(),
         "folder": str(network.folder),
     }

@@ -12,7 +12,7 @@ from ipcbus.doors.cli.options import operator
 from ipcbus.doors.cli.output import emit, safe
 from ipcbus.doors.cli.progress import Progress
 from ipcbus.errors import UsageError
-from ipcbus.networks import choose, create
+from ipcbus.networks import MEMORY, choose, create
 from ipcbus.store.sqlite.offline import adopt
 
 
@@ -29,6 +29,12 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
     if not file.is_file():
         raise UsageError(reason=f"{file}: no such file")
     chosen = create(network) if network else choose()
+    if chosen.saved().store == MEMORY:
+        raise UsageError(
+            reason=f"{chosen.name} is volatile: it would not show what is restored; "
+            f"first: ipcbus up --network {chosen.name} --store durable --detach, "
+            f"ipcbus down --network {chosen.name}"
+        )
     last = chosen.broker_info()  # of a broker that died; the lock takes it away
     lock = chosen.lock()
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit, pairs
 from ipcbus.doors.cli.session import as_either
-from ipcbus.networks import choose
+from ipcbus.networks import VOLATILE, choose
 
 
 @click.command()
@@ -28,4 +30,10 @@ def status(network: str | None, agent: str | None, as_json: bool) -> None:
         "pid": info.pid if info else None,
         **said,
     }
-    emit(found, lambda: pairs(found), as_json=as_json)
+
+    def human() -> Iterator[str]:
+        if found["volatile"]:
+            yield f"{chosen.name} is {VOLATILE}"
+        yield from pairs(found)
+
+    emit(found, human, as_json=as_json)

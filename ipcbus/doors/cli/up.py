@@ -10,9 +10,17 @@ from typing import Any
 import click
 
 from ipcbus.doors.cli.options import operator, typed
-from ipcbus.doors.cli.output import emit, safe_line
-from ipcbus.errors import AlreadyServing, UsageError
-from ipcbus.networks import BrokerInfo, Network, choose, create
+from ipcbus.doors.cli.output import emit, remark, safe_line
+from ipcbus.errors import AlreadyServing, IpcbusError, UsageError
+from ipcbus.networks import (
+    MEMORY,
+    STORES,
+    VOLATILE,
+    BrokerInfo,
+    Network,
+    choose,
+    create,
+)
 from ipcbus.protocol.address import fold
 
 
@@ -34,6 +42,11 @@ from ipcbus.protocol.address import fold
     default=None,
     help="Without keys and encryption; on this machine only.",
 )
+@click.option(
+    "--store",
+    type=click.Choice(STORES),
+    help="Keep messages on disk, or only in the memory of the broker.",
+)
 @click.option("--detach", is_flag=True, help="Return when it is ready; it runs on.")
 @operator
 def up(
@@ -43,14 +56,16 @@ def up(
     host: str | None,
     port: int | None,
     plain: bool | None,
+    store: str | None,
     detach: bool,
 ) -> int:
     """Run the broker of a network, or all of a configuration.
 
     The network is made if need be; what was chosen is kept for the next time. Runs in
-    the foreground until Ctrl-C, unless --detach is given.
+    the foreground until Ctrl-C, unless --detach is given. With --store memory the
+    network is volatile: messages are lost when the broker ends.
     """
-    asked = {"host": host, "port": port, "plain": plain}
+    asked = {"host": host, "port": port, "plain": plain, "store": store}
     given = {name: value for name, value in asked.items() if value is not None}
     if config is not None and not (network and typed("network")):
         if given or detach:
@@ -99,9 +114,24 @@ def _settle(network: Network, given: dict[str, Any]) -> None:
     if saved.remote is not None:
         raise UsageError(reason=f"{network.name} is served at {saved.remote}, not here")
     if network.is_served():
-        raise _already(network)
-    if saved._replace(**given) != saved:
-        network.save(saved._replace(**given))
+        raise _already(network, given)
+    wanted = saved._replace(**given)
+    if wanted == saved:
+        return
+    if wanted.store != saved.store:
+        _check_store(network, wanted.store)
+    network.save(wanted)
+
+
+def _check_store(network: Network, store: str) -> None:
+    from ipcbus.transport.volatile import check_change
+
+    past = check_change(network, store)
+    if past:
+        remark(
+            f"settled messages of {network.name} ({past}) stay on disk and are not "
+            "shown until it is durable again"
+        )
 
 
 def _detached(network: Network, given: dict[str, Any]) -> BrokerInfo:
@@ -112,18 +142,29 @@ def _detached(network: Network, given: dict[str, Any]) -> BrokerInfo:
         _settle(network, given)
     info = ensure(network)
     if not _is_as_asked(info, given):
-        raise _already(network)
+        raise _already(network, given)
     return info
 
 
 def _is_as_asked(info: BrokerInfo, given: dict[str, Any]) -> bool:
     host, _, port = info.endpoint.removeprefix("tcp://").rpartition(":")
-    there = {"host": host.strip("[]"), "port": int(port), "plain": info.plain}
+    there = {
+        "host": host.strip("[]"),
+        "port": int(port),
+        "plain": info.plain,
+        "store": info.store,
+    }
     return all(there[name] == value or value == 0 for name, value in given.items())
 
 
-def _already(network: Network) -> AlreadyServing:
+def _already(network: Network, given: dict[str, Any]) -> IpcbusError:
     info = network.broker_info()
+    if info is not None and given.get("store", info.store) != info.store:
+        lost = f", it is {VOLATILE}" if info.store == MEMORY else ""
+        return UsageError(
+            reason=f"a broker serves {network.name} with --store {info.store}; to "
+            f"change that, stop it first (ipcbus down --network {network.name}{lost})"
+        )
     return AlreadyServing(
         network=network.name,
         pid=info.pid if info else "unknown",
@@ -134,8 +175,16 @@ def _already(network: Network) -> AlreadyServing:
 def _announce(info: BrokerInfo, as_json: bool) -> None:
     def human() -> Iterator[str]:
         yield f"network {info.network} is up at {info.endpoint} (pid {info.pid})"
+        if volatile:
+            yield f"network {info.network} is {VOLATILE}"
 
-    found = {"network": info.network, "endpoint": info.endpoint, "pid": info.pid}
+    volatile = info.store == MEMORY
+    found = {
+        "network": info.network,
+        "endpoint": info.endpoint,
+        "pid": info.pid,
+        "volatile": volatile,
+    }
     emit(found, human, as_json=as_json)
 
 

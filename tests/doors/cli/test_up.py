@@ -21,7 +21,7 @@ def test_a_broker_in_the_foreground_says_one_line_and_ends_on_ctrl_c(
     broker = begin("up", "--network", "dev", "--port", "0", "--json")
     found = json.loads(broker.line())
 
-    assert set(found) == {"network", "endpoint", "pid"}
+    assert set(found) == {"network", "endpoint", "pid", "volatile"}
     assert found["network"] == "dev"
     assert found["pid"] == broker.process.pid
     assert run("status", "--json").json["pid"] == found["pid"]
