@@ -117,14 +117,6 @@ class Batch:
         self.given_up: list[Mailbox] = []
         self.grants: list[tuple[int, ReplyGrant]] = []
 
-    def boxes_of(self) -> dict[int, list[Mailbox]]:
-        """By seq, the mailboxes of a message."""
-        boxes: dict[int, list[Mailbox]] = {}
-        for part in self.parts:
-            for seq in part.columns.seqs:
-                boxes.setdefault(seq, []).append(part.box)
-        return boxes
-
     def add_rows(
         self,
         header: Header,

@@ -27,17 +27,23 @@ class Rights:
     ) -> None:
         """To those who got a message of the batch; `known` are the places of those that
         were here before."""
-        boxes = batch.boxes_of()
-        grants = []
-        for place, (row, move) in enumerate(zip(batch.rows, moves, strict=True)):
-            if place in known or move.kind in BOUNCE_KINDS:
+        if not batch.rows:
+            return
+        first = batch.rows[0].seq  # the rows of a batch are numbered without a gap
+        grants: list[ReplyGrant] = []
+        for part in batch.parts:
+            places = [seq - first for seq in part.columns.seqs]
+            move = moves[places[0]]  # those of a part are alike
+            if move.kind in BOUNCE_KINDS:
                 continue
             requester = arriving(move.sender, link.peer, self._network)
-            for box in boxes.get(row.seq, ()):
-                for replier, left, ms in _repliers(box, move):
-                    until = turn.now.wall + ms
-                    fields = (row.id, replier, requester, link.number)
-                    grants.append(ReplyGrant(*fields, left, until))
+            for replier, left, ms in _repliers(part.box, move):
+                same = (replier, requester, link.number, left, turn.now.wall + ms)
+                grants += [
+                    ReplyGrant(batch.rows[place].id, *same)
+                    for place in places
+                    if place not in known
+                ]
         self._crossings.put_grants(grants)
 
 
