@@ -90,10 +90,7 @@ def _measure(
 def _compare(
     curve: Curve, place: Place, size: int, among: Couple, beside: Couple
 ) -> None:
-    rate = among.rate()
-    place.settle(1)
-    other = beside.rate()
-    place.settle(1)
+    rate, other = _rates(place, among, beside)
     here, there = among.latency(), beside.latency()
     curve.add(
         size,
@@ -109,12 +106,17 @@ def _compare(
 def _compare_held(
     curve: Curve, place: Place, size: int, among: Couple, beside: Couple
 ) -> None:
+    rate, other = _rates(place, among, beside)
+    here = among.latency()["p50_us"]
+    curve.add(size, held_share=rate / other, held_p50=here)
+
+
+def _rates(place: Place, among: Couple, beside: Couple) -> tuple[float, float]:
     rate = among.rate()
     place.settle(1)
     other = beside.rate()
     place.settle(1)
-    here = among.latency()["p50_us"]
-    curve.add(size, held_share=rate / other, held_p50=here)
+    return rate, other
 
 
 def _tell_all(caller: ipcbus.Client) -> float:

@@ -44,7 +44,7 @@ from ipcbus.errors import (
     UnknownRecipient,
 )
 from ipcbus.protocol.address import BROKER_NAME, Kind, arriving, fold, matches
-from ipcbus.protocol.alike import pack_digested
+from ipcbus.protocol.alike import pack_digested, runs_alike
 from ipcbus.protocol.messages import (
     ACCEPTED,
     BOUNCE,
@@ -125,7 +125,7 @@ class Crossing:
         verdicts: dict[int, tuple[str, dict[str, Any]]] = {}
         put_off: dict[tuple[str, str, int], Verdict] = {}
         ways: Ways = {}
-        runs = _alike(xfer.moves)[::-1]
+        runs = runs_alike(xfer.moves)[::-1]
         while runs:
             run = runs.pop()
             move, bodies = xfer.moves[run.start], xfer.bodies[run.start : run.stop]
@@ -360,17 +360,3 @@ class Crossing:
         return route
 
     # --- what is left behind ---------------------------------------------------------
-
-
-def _alike(moves: list[Move]) -> list[range]:
-    """The places of moves; those that follow each other and differ in id and digest
-    alone together."""
-    runs = []
-    start, before = 0, moves[0][1:11] + moves[0][12:]
-    for at, move in enumerate(moves):
-        rest = move[1:11] + move[12:]
-        if rest != before:
-            runs.append(range(start, at))
-            start, before = at, rest
-    runs.append(range(start, len(moves)))
-    return runs

@@ -80,15 +80,20 @@ def _is_digest(value: object) -> bool:
     return type(value) is bytes and len(value) == DIGEST
 
 
-def runs_alike(rows: Sequence[Draft]) -> list[range]:
+def runs_alike(rows: Sequence[Draft] | Sequence[Move]) -> list[range]:
     """The places of rows, those alike that follow each other together."""
+    at = _DIGEST_AT[type(rows[0])]
+    if at:
+        rests = [row[1:at] + row[at + 1 :] for row in rows]
+    else:
+        rests = [row[1:] for row in rows]
     runs = []
-    start, before = 0, rows[0][1:]
-    for at, row in enumerate(rows):
-        if row[1:] != before:
-            runs.append(range(start, at))
-            start, before = at, row[1:]
-    runs.append(range(start, len(rows)))
+    start, before = 0, rests[0]
+    for place, rest in enumerate(rests):
+        if rest != before:
+            runs.append(range(start, place))
+            start, before = place, rest
+    runs.append(range(start, len(rests)))
     return runs
 
 
