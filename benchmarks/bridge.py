@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from benchmarks.bus import ANSWER_S, QUIET_CPU, QUIET_S
 from benchmarks.figures import Figure, figure, percentile, table, write
-from benchmarks.workers import READY_S, Worker, cpu_s
+from benchmarks.workers import READY_S, Worker, cpu_s, reap
 from ipcbus import networks
 from ipcbus.transport import launch
 
@@ -120,11 +120,7 @@ def _wait_for_links(process: subprocess.Popen[bytes]) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    reap(process, 10)
     assert process.stdout is not None
     process.stdout.close()
 

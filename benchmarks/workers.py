@@ -66,12 +66,17 @@ class Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        reap(self._process, 5)
         self._process.stdout.close()
+
+
+def reap(process: subprocess.Popen[bytes], within_s: float) -> None:
+    """Wait for the end of a process, and make it if it is late."""
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def serve(work: Callable[[dict[str, Any]], Any]) -> None:

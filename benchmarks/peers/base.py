@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from benchmarks.bus import ANSWER_S, QUIET_CPU, QUIET_S, SHARED_BY, in_threads, summed
 from benchmarks.cases import END, NO_TIME, SAMPLE_EVERY, stamp, stamped
 from benchmarks.figures import percentile
-from benchmarks.workers import TICKS, Worker, cpu_s, rss_bytes, serve
+from benchmarks.workers import TICKS, Worker, cpu_s, reap, rss_bytes, serve
 
 SIZE: Final = 256
 FILLER: Final = bytes(SIZE - 8)
@@ -183,11 +183,7 @@ def _figures(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    reap(process, 10)
 
 
 def free_port() -> int:
