@@ -26,6 +26,8 @@ DOOR = (
     "ipcbus.client",
 )
 
+SHOWN = ("ipcbus.doors.text", "ipcbus.doors.view")
+
 MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus": (
         *CORE,
@@ -70,18 +72,28 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
         "ipcbus.transport",
         "ipcbus.store.sqlite.offline",  # it looks into stores that nobody serves
     ),
+    "ipcbus.doors.text": (),
+    "ipcbus.doors.view": (*DOOR, "ipcbus.doors.text"),
+    "ipcbus.doors.tools": (*DOOR, *SHOWN),
+    "ipcbus.doors.mcp": (*DOOR, *SHOWN, "ipcbus.doors.tools"),
+    "ipcbus.doors.language": (*DOOR, *SHOWN, "ipcbus.doors.tools"),
+    "ipcbus.doors.notice": (*DOOR, *SHOWN, "ipcbus.doors.tools"),
+    "ipcbus.doors.install": (*DOOR, *SHOWN),
     "ipcbus.doors.cli": (
         *DOOR,
+        *SHOWN,
+        "ipcbus.doors.tools",
+        "ipcbus.doors.mcp",
+        "ipcbus.doors.language",
+        "ipcbus.doors.notice",
+        "ipcbus.doors.install",
         "ipcbus.doctor",
         "ipcbus_bridges",  # `bridge` runs one, and `bridges explain` asks its rules
         "ipcbus.transport",  # `up` serves in the foreground
         "ipcbus.store.sqlite.offline",  # `restore` works where no broker can
     ),
     "ipcbus.doors.demo": DOOR,
-    "ipcbus.doors.mcp": DOOR,
-    "ipcbus.doors.web": DOOR,
-    "ipcbus.doors.tools": DOOR,
-    "ipcbus.doors.language": DOOR,
+    "ipcbus.doors.web": (*DOOR, *SHOWN),
     "ipcbus.doors": (),
     "ipcbus.adapters": DOOR,
     "ipcbus.testing": (*DOOR, "ipcbus.store", "ipcbus.broker", "ipcbus.transport"),
@@ -266,7 +278,7 @@ def test_every_room_of_the_house_is_in_the_table() -> None:
         ("ipcbus.client.sync", "made = zmq.Context()", "opens ZeroMQ"),
         ("ipcbus.client.sync", "from ipcbus.doors.cli import app", "client may"),
         ("ipcbus.client.sync", "from ipcbus.broker.state import Broker", "client may"),
-        ("ipcbus.doors.cli.app", "import ipcbus.doors.mcp.server", "doors.cli may"),
+        ("ipcbus.doors.cli.app", "import ipcbus.doors.web.app", "doors.cli may"),
         ("ipcbus.doors.mcp.server", "import ipcbus.doors.cli.app", "doors.mcp may"),
         ("ipcbus.doors.cli.app", "from . import output", "absolute"),
         ("ipcbus.transport.serve", "import ipcbus", "transport may"),

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from ipcbus.doors.cli.options import member
-from ipcbus.doors.cli.output import age, emit, table
-from ipcbus.doors.cli.render import timestamp
+from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.text import age
+from ipcbus.doors.view import timestamp
 
 
 @click.command()

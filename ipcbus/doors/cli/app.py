@@ -15,12 +15,7 @@ from collections.abc import Sequence
 from threading import Thread
 from typing import Final, NoReturn
 
-from ipcbus.doors.cli.output import (
-    abandon_stdout,
-    end_line,
-    flush,
-    prepare_stdout,
-)
+from ipcbus.doors.cli.output import abandon_stdout, end_line, flush, prepare_stdout
 from ipcbus.doors.cli.quick import understood
 
 EXIT_INTERRUPTED: Final = 130

@@ -10,8 +10,9 @@ from ipcbus.doors.cli.body import content, upload
 from ipcbus.doors.cli.newcomers import said_to
 from ipcbus.doors.cli.options import content_options, member, timeout_option
 from ipcbus.doors.cli.output import emit
-from ipcbus.doors.cli.render import document, lines, of_message
+from ipcbus.doors.cli.render import lines
 from ipcbus.doors.cli.session import as_member, confirm
+from ipcbus.doors.view import document, of_message
 
 
 @click.command()

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from ipcbus.doors.cli.options import operator
-from ipcbus.doors.cli.output import emit, size
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.session import as_operator
+from ipcbus.doors.text import size
 from ipcbus.errors import UsageError
 from ipcbus.transport.volatile import no_backup
 

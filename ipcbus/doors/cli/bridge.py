@@ -17,8 +17,9 @@ from ipcbus.client import invitations
 from ipcbus.client.invitations import Invitation
 from ipcbus.doors.cli.join_network import MOST, use
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import abandon_stdout, emit, safe_line
-from ipcbus.doors.cli.render import timestamp
+from ipcbus.doors.cli.output import abandon_stdout, emit
+from ipcbus.doors.text import safe_line
+from ipcbus.doors.view import timestamp
 from ipcbus.errors import (
     InvalidAddress,
     IpcbusError,

@@ -9,8 +9,9 @@ import click
 
 from ipcbus.doors.cli.bridge_status import asked, described
 from ipcbus.doors.cli.options import agent_option, json_option
-from ipcbus.doors.cli.output import emit, paint, safe_line
+from ipcbus.doors.cli.output import emit, paint
 from ipcbus.doors.cli.reach import ask_each, links_of
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import ConfigError
 from ipcbus.protocol.limits import MAX_HOLD_MS
 from ipcbus.units import show_duration

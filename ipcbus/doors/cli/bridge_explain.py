@@ -15,8 +15,9 @@ import click
 from ipcbus.doors.cli.bridge import RULES
 from ipcbus.doors.cli.bridge_status import state_of
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit, paint, safe_line, size
+from ipcbus.doors.cli.output import emit, paint
 from ipcbus.doors.cli.reach import Unasked, link_of, try_owner
+from ipcbus.doors.text import safe_line, size
 from ipcbus.errors import Refused, UsageError
 from ipcbus.networks import find
 from ipcbus.protocol.address import Address, Kind, fold, parse

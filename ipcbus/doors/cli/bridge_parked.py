@@ -15,9 +15,11 @@ import click
 from ipcbus.client.sync import Client
 from ipcbus.doors.cli.dead import age_of, every, why
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit, safe_line, table
+from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.reach import as_owner
-from ipcbus.doors.cli.render import document, lines, of_record
+from ipcbus.doors.cli.render import lines
+from ipcbus.doors.text import safe_line
+from ipcbus.doors.view import document, of_record
 from ipcbus.errors import NoSuchMessage, NothingThere, UsageError
 from ipcbus.protocol.address import fold
 from ipcbus.protocol.limits import PAGE

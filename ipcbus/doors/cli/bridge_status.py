@@ -9,9 +9,10 @@ from typing import Any, Final
 import click
 
 from ipcbus.doors.cli.options import agent_option, json_option
-from ipcbus.doors.cli.output import age, emit, safe_line, table
+from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.reach import ask_each, links_of
-from ipcbus.doors.cli.render import timestamp
+from ipcbus.doors.text import age, safe_line
+from ipcbus.doors.view import timestamp
 from ipcbus.errors import NothingThere, UsageError
 from ipcbus.networks import Network, find, networks
 from ipcbus.protocol.address import fold

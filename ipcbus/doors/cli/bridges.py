@@ -18,8 +18,9 @@ from ipcbus.doors.cli.bridge_parked import parked
 from ipcbus.doors.cli.bridge_status import status
 from ipcbus.doors.cli.bridge_stop import stop
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.reach import Unasked, as_owner, try_owner
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import IpcbusError
 
 

@@ -10,7 +10,8 @@ import click
 
 from ipcbus.config import dump, load, schema, to_dict
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit, safe, to_json
+from ipcbus.doors.cli.output import emit, to_json
+from ipcbus.doors.text import safe
 from ipcbus.errors import ConfigError
 
 _FILE = click.Path(path_type=Path)

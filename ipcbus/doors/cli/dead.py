@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ipcbus.doors.cli.options import member
-from ipcbus.doors.cli.output import age, emit, safe_line, table
-from ipcbus.doors.cli.render import document, lines, of_record, timestamp
+from ipcbus.doors.cli.output import emit, table
+from ipcbus.doors.cli.render import lines
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.text import age, safe_line
+from ipcbus.doors.view import document, of_record, timestamp
 from ipcbus.errors import NoSuchMessage, NothingThere, UsageError
 from ipcbus.protocol.limits import PAGE
 

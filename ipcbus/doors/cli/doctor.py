@@ -9,7 +9,8 @@ import click
 
 from ipcbus.doctor import Row, examine
 from ipcbus.doors.cli.options import operator
-from ipcbus.doors.cli.output import emit, paint, safe_line
+from ipcbus.doors.cli.output import emit, paint
+from ipcbus.doors.text import safe_line
 from ipcbus.networks import find
 
 _STYLES: Final = {"ok": "green", "warn": "yellow", "bad": "red"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ipcbus.doors.cli.output import abandon_stdout, safe, to_json, write
+from ipcbus.doors.cli.output import abandon_stdout, to_json, write
+from ipcbus.doors.text import safe
 from ipcbus.errors import IpcbusError
 
 

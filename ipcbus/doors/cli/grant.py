@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import click
 
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.reach import as_owner
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import UsageError
 
 _WAYS = {"out": "{} -> {}", "in": "{} <- {}"}

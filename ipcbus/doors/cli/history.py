@@ -9,8 +9,9 @@ import click
 
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit
-from ipcbus.doors.cli.render import document, lines, of_record
+from ipcbus.doors.cli.render import lines
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.view import document, of_record
 from ipcbus.errors import NothingThere
 
 if TYPE_CHECKING:

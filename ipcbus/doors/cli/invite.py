@@ -10,8 +10,8 @@ import click
 from ipcbus.client import invitations
 from ipcbus.doors.cli.options import duration, operator
 from ipcbus.doors.cli.output import emit
-from ipcbus.doors.cli.render import timestamp
 from ipcbus.doors.cli.session import as_operator
+from ipcbus.doors.view import timestamp
 from ipcbus.errors import NoBroker, UsageError
 from ipcbus.networks import Network, choose, is_loopback
 

@@ -9,8 +9,8 @@ import click
 
 from ipcbus.doors.cli.options import operator
 from ipcbus.doors.cli.output import emit, table
-from ipcbus.doors.cli.render import timestamp
 from ipcbus.doors.cli.session import as_operator
+from ipcbus.doors.view import timestamp
 
 _SHOWN = 12
 """Letters of a public key shown to people: enough to tell keys apart."""

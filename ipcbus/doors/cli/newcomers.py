@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ipcbus.client.sync import Client
-from ipcbus.doors.cli.output import remark, safe_line
+from ipcbus.doors.cli.output import remark
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import UnknownRecipient
 
 T = TypeVar("T")

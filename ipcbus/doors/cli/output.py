@@ -1,43 +1,18 @@
 """Writing to stdout: JSON for programs, text for people, nothing that could harm.
 
-What peers wrote is data. A terminal obeys control characters, so none of theirs
-ever reaches one: `safe` shows them as escapes. So are the characters that turn text
-around or hide it, which deceive readers (people by bidi controls, models by tags).
+What peers wrote is data: it goes through `doors.text` before a terminal sees it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import IpcbusError
-
-_HIDDEN: Final = (
-    "\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff\ud800-\udfff"
-)
-# Not compiled here: that takes a millisecond, and JSON never needs them.
-_UNSAFE: Final = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDDEN}]"
-_UNSAFE_IN_LINE: Final = rf"[\x00-\x1f\x7f-\x9f{_HIDDEN}]"
-
-
-def safe(text: str) -> str:
-    """`text` with all but line ends and tabs of its control characters escaped."""
-    return re.sub(_UNSAFE, _escape, text)
-
-
-def safe_line(text: str) -> str:
-    """The same for text that has to stay on one line."""
-    return re.sub(_UNSAFE_IN_LINE, _escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape", "backslashreplace").decode()
-
 
 # --- stdout ------------------------------------------------------------------
 
@@ -146,24 +121,6 @@ _CODES: Final = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cya
 
 def paint(text: str, style: str) -> str:
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if coloured() else text
-
-
-def age(seconds: float) -> str:
-    """How long ago, in the largest unit that says something."""
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "now"
-
-
-def size(count: int) -> str:
-    """Bytes, rounded for people."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ipcbus.doors.cli.output import safe_line, size
+from ipcbus.doors.text import safe_line, size
 
 
 class Progress:

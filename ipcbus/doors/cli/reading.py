@@ -10,15 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ipcbus.doors.cli.output import emit
-from ipcbus.doors.cli.render import (
-    View,
-    document,
-    is_long,
-    lines,
-    of_message,
-    of_record,
-)
+from ipcbus.doors.cli.render import is_long, lines
 from ipcbus.doors.cli.session import as_member, confirm
+from ipcbus.doors.view import View, document, of_message, of_record
 from ipcbus.errors import NothingThere
 from ipcbus.networks import find
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from ipcbus.doors.cli.options import member, operator
-from ipcbus.doors.cli.output import emit, safe_line
-from ipcbus.doors.cli.render import timestamp
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.session import as_either, as_operator
+from ipcbus.doors.text import safe_line
+from ipcbus.doors.view import timestamp
 from ipcbus.networks import choose
 from ipcbus.transport import keys
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from ipcbus.doors.cli.options import operator
-from ipcbus.doors.cli.output import emit, safe
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.progress import Progress
+from ipcbus.doors.text import safe
 from ipcbus.errors import UsageError
 from ipcbus.networks import MEMORY, choose, create
 from ipcbus.store.sqlite.offline import adopt

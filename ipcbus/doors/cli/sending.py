@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipcbus.doors.cli.body import content, upload
 from ipcbus.doors.cli.newcomers import said_to
-from ipcbus.doors.cli.output import emit, paint, safe_line
+from ipcbus.doors.cli.output import emit, paint
 from ipcbus.doors.cli.session import CONFIRM_S, as_member
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import TimedOut, UsageError
 from ipcbus.protocol.address import BROKER_NAME, Kind, fold, parse
 from ipcbus.protocol.messages import ACK

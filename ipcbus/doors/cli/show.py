@@ -12,10 +12,12 @@ import click
 
 from ipcbus.client.message import Attachment
 from ipcbus.doors.cli.options import member
-from ipcbus.doors.cli.output import emit, safe_line
+from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.progress import Progress
-from ipcbus.doors.cli.render import document, lines, of_record
+from ipcbus.doors.cli.render import lines
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.text import safe_line
+from ipcbus.doors.view import document, of_record
 from ipcbus.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import click
 
 from ipcbus.doors.cli.options import member
-from ipcbus.doors.cli.output import emit, safe_line, table
+from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.session import as_either, as_member
+from ipcbus.doors.text import safe_line
 
 _PATTERN = click.argument("pattern")
 

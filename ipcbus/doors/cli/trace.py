@@ -9,10 +9,11 @@ import click
 
 from ipcbus.client.sync import Client
 from ipcbus.doors.cli.options import member, operator, typed
-from ipcbus.doors.cli.output import emit, safe_line, table
+from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.reach import ask_each, links_of
-from ipcbus.doors.cli.render import timestamp
 from ipcbus.doors.cli.session import as_either, as_operator
+from ipcbus.doors.text import safe_line
+from ipcbus.doors.view import timestamp
 from ipcbus.errors import InvalidMessage, NoSuchMessage, NothingThere
 from ipcbus.networks import find, networks
 from ipcbus.protocol.address import fold, is_ref

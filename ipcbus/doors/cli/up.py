@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ipcbus.doors.cli.options import operator, typed
-from ipcbus.doors.cli.output import emit, remark, safe_line
+from ipcbus.doors.cli.output import emit, remark
+from ipcbus.doors.text import safe_line
 from ipcbus.errors import AlreadyServing, IpcbusError, UsageError
 from ipcbus.networks import (
     MEMORY,

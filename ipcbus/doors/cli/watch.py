@@ -7,8 +7,9 @@ import click
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit, end_line
 from ipcbus.doors.cli.reading import keeps_history
-from ipcbus.doors.cli.render import document, is_long, lines, of_message
+from ipcbus.doors.cli.render import is_long, lines
 from ipcbus.doors.cli.session import as_member
+from ipcbus.doors.view import document, of_message
 
 
 @click.command()

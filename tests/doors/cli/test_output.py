@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from ipcbus.doors.cli import output
+from ipcbus.doors.text import age, safe, safe_line, size
 from ipcbus.errors import IpcbusError
 
 ESCAPES = [
@@ -33,26 +34,26 @@ ESCAPES = [
 @pytest.mark.security
 @pytest.mark.parametrize("escape", ESCAPES)
 def test_control_characters_are_shown_and_not_obeyed(escape: str) -> None:
-    shown = output.safe(f"before{escape}after")
+    shown = safe(f"before{escape}after")
 
     assert escape not in shown
     assert all(letter.isprintable() for letter in shown)
     assert shown.startswith("before\\")
-    assert shown == output.safe_line(f"before{escape}after")
+    assert shown == safe_line(f"before{escape}after")
 
 
 def test_a_text_keeps_its_lines_and_tabs() -> None:
-    assert output.safe("a\n\tb") == "a\n\tb"
+    assert safe("a\n\tb") == "a\n\tb"
 
 
 def test_what_must_be_one_line_stays_one_line() -> None:
-    assert output.safe_line("a\nb\tc") == "a\\nb\\tc"
+    assert safe_line("a\nb\tc") == "a\\nb\\tc"
 
 
 def test_other_languages_and_emoji_are_left_alone() -> None:
     text = "Grüße, 日本語, שלום, family \U0001f468\u200d\U0001f469\u200d\U0001f467"
 
-    assert output.safe(text) == text
+    assert safe(text) == text
 
 
 @pytest.mark.security
@@ -124,7 +125,7 @@ def test_colour_can_be_declined(
     ],
 )
 def test_age_is_told_in_the_largest_unit(seconds: float, shown: str) -> None:
-    assert output.age(seconds) == shown
+    assert age(seconds) == shown
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_age_is_told_in_the_largest_unit(seconds: float, shown: str) -> None:
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (300 * 1024**2, "300.0 MiB")],
 )
 def test_sizes_are_rounded(count: int, shown: str) -> None:
-    assert output.size(count) == shown
+    assert size(count) == shown
 
 
 def test_cells_of_a_table_cannot_break_its_rows() -> None:

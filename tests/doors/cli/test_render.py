@@ -13,7 +13,7 @@ import pytest
 
 from ipcbus.client.message import Message
 from ipcbus.doors.cli import render
-from ipcbus.doors.cli.render import View
+from ipcbus.doors.view import View, document, of_message
 from ipcbus.protocol.messages import Header, Meta
 from ipcbus.protocol.pieces import pack_meta
 
@@ -43,7 +43,7 @@ def view(body: str | bytes = "hello", meta: Meta | None = None, **fields: Any) -
     raw = body.encode() if isinstance(body, str) else body
     owner: Any = _Owner()
     found = Message(owner, 1, 1, header, raw, 60_000, time.monotonic() + 60)
-    return render.of_message(found)
+    return of_message(found)
 
 
 def shown(found: View, *, whole: bool = False) -> str:
@@ -54,7 +54,7 @@ def shown(found: View, *, whole: bool = False) -> str:
 
 
 def test_the_json_of_a_message_has_always_the_same_fields() -> None:
-    found = render.document(view(accepted_at=1_700_000_000_123))
+    found = document(view(accepted_at=1_700_000_000_123))
 
     assert found.pop("age_s") > 0
     assert found == {
@@ -77,14 +77,14 @@ def test_the_json_of_a_message_has_always_the_same_fields() -> None:
 
 
 def test_bytes_are_base64_in_json() -> None:
-    found = render.document(view(b"\xff\x00"))
+    found = document(view(b"\xff\x00"))
 
     assert (found["body"], found["encoding"]) == ("/wA=", "base64")
 
 
 def test_what_the_sender_added_is_in_the_json() -> None:
     meta = Meta("text/markdown", ["ci"], {"n": 1}, {"build": "7"})
-    found = render.document(
+    found = document(
         view(meta=meta, expires_at=0, attachments=[["ab" * 32, 5, "log", None]])
     )
 
@@ -121,7 +121,7 @@ def test_a_foreign_sender_is_shown_with_the_way_it_came() -> None:
 def test_the_ids_of_networks_are_for_brokers_only() -> None:
     found = view(sender="alice@dev", trust="foreign", hops=["dev/01k2x3"])
 
-    assert render.document(found)["hops"] == ["dev"]
+    assert document(found)["hops"] == ["dev"]
 
 
 HOSTILE = [
