@@ -26,7 +26,7 @@ DOOR = (
     "ipcbus.client",
 )
 
-SHOWN = ("ipcbus.doors.text", "ipcbus.doors.view")
+SHOWN = ("ipcbus.doors.text", "ipcbus.doors.view", "ipcbus.doors.saving")
 
 MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus": (
@@ -74,6 +74,7 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "ipcbus.doors.text": (),
     "ipcbus.doors.view": (*DOOR, "ipcbus.doors.text"),
+    "ipcbus.doors.saving": DOOR,
     "ipcbus.doors.tools": (*DOOR, *SHOWN),
     "ipcbus.doors.mcp": (*DOOR, *SHOWN, "ipcbus.doors.tools"),
     "ipcbus.doors.language": (*DOOR, *SHOWN, "ipcbus.doors.tools"),

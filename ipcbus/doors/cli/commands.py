@@ -68,6 +68,10 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "keys": _here("keys", "List who may connect."),
         "revoke": _here("keys", "Take the keys of an agent away; ends its sessions."),
     },
+    "AI agents": {
+        "tools": _here("tools", "Print the tools that models are given."),
+        "call": _here("call", "Carry out a tool call of a model."),
+    },
     "Bridges": {
         "bridge": _here("bridge", "Carry mail between two networks."),
         "bridges": _here("bridges", "Look after the links between networks."),

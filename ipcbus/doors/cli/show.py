@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from ipcbus.client.message import Attachment
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.progress import Progress
 from ipcbus.doors.cli.render import lines
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.saving import save_all
 from ipcbus.doors.text import safe_line
 from ipcbus.doors.view import document, of_record
 from ipcbus.errors import UsageError
 
 if TYPE_CHECKING:
-    from ipcbus.client.sync import Client
     from ipcbus.client.words import Record
 
 
@@ -55,7 +52,8 @@ def show(
     with as_either(network, agent) as client:
         record = client.show(message_id)
         written = [_write(record, out)] if out else []
-        written += _save(client, record, save) if save else []
+        if save:
+            written += save_all(client, record.header, save, Progress)
     view = of_record(record, client.network)
 
     def human() -> Iterator[str]:
@@ -74,38 +72,6 @@ def _write(record: Record, out: Path) -> Path:
     with _new(out) as file:
         file.write(record.body)
     return out
-
-
-def _save(client: Client, record: Record, folder: Path) -> list[Path]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(reason=f"cannot make {folder}: {error.strerror}") from error
-    saved = []
-    for attachment in (Attachment(*row) for row in record.header.attachments or ()):
-        path = _free(folder, file_name(attachment.name))
-        client.download(attachment, path, progress=Progress(path.name))
-        saved.append(path)
-    return saved
-
-
-def file_name(name: str) -> str:
-    """A harmless file name for what a peer called its attachment.
-
-    No folder, no hidden file, no control character, nothing that a shell expands.
-    """
-    plain = re.sub(r"[^\w.+=,@ -]", "_", name.replace("\\", "/").rpartition("/")[2])
-    return plain.strip(". -")[:200] or "attachment"
-
-
-def _free(folder: Path, name: str) -> Path:
-    """A path that nothing has yet: what is there is never overwritten."""
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122  (not of a path yet)
-    path, number = folder / name, 1
-    while os.path.lexists(path):
-        path = folder / f"{stem}-{number}{suffix}"
-        number += 1
-    return path
 
 
 def _new(path: Path) -> IO[bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbus.doors.cli.show import _free, file_name
+from ipcbus.doors.saving import file_name, free_path
 
 pytestmark = pytest.mark.security
 
@@ -37,4 +37,4 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.log").touch()
     (tmp_path / "a-1.log").symlink_to("nowhere")
 
-    assert _free(tmp_path, "a.log") == tmp_path / "a-2.log"
+    assert free_path(tmp_path, "a.log") == tmp_path / "a-2.log"

@@ -1,0 +1,57 @@
+"""Attachments into a folder, under names that cannot harm."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipcbus.client.message import Attachment
+from ipcbus.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipcbus.client.sync import Client
+    from ipcbus.protocol.messages import Header
+
+
+def save_all(
+    client: Client,
+    header: Header,
+    folder: Path,
+    progress: Callable[[str], Any] = lambda name: None,
+) -> list[Path]:
+    """Save what is attached to a message; the files that were made.
+
+    `progress` makes of a file's name what is told how far its download came.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(reason=f"cannot make {folder}: {error.strerror}") from error
+    saved = []
+    for attachment in (Attachment(*row) for row in header.attachments or ()):
+        path = free_path(folder, file_name(attachment.name))
+        client.download(attachment, path, progress=progress(path.name))
+        saved.append(path)
+    return saved
+
+
+def file_name(name: str) -> str:
+    """A harmless file name for what a peer called its attachment.
+
+    No folder, no hidden file, no control character, nothing that a shell expands.
+    """
+    plain = re.sub(r"[^\w.+=,@ -]", "_", name.replace("\\", "/").rpartition("/")[2])
+    return plain.strip(". -")[:200] or "attachment"
+
+
+def free_path(folder: Path, name: str) -> Path:
+    """A path that nothing has yet: what is there is never overwritten."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122  (not of a path yet)
+    path, number = folder / name, 1
+    while os.path.lexists(path):
+        path = folder / f"{stem}-{number}{suffix}"
+        number += 1
+    return path

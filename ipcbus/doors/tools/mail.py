@@ -1,0 +1,212 @@
+"""What `send`, `inbox`, `ask` and `wait` do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ipcbus.doors.saving import save_all
+from ipcbus.doors.text import LONG, safe_line
+from ipcbus.doors.tools.desk import LEASE_S
+from ipcbus.doors.tools.pages import PAGE_BYTES, READ_BYTES, compact, fitting, piece
+from ipcbus.doors.tools.registry import MOST_WAIT_S
+from ipcbus.doors.view import View, of_message, of_record
+from ipcbus.errors import NoSuchMessage, TimedOut, UsageError
+from ipcbus.protocol.messages import REPLY
+
+if TYPE_CHECKING:
+    from ipcbus.client.message import Message
+    from ipcbus.client.sync import Client
+    from ipcbus.client.words import Record
+    from ipcbus.doors.tools.desk import Desk
+
+FEW: Final = 10
+"""Messages of a page, unless another number is asked for."""
+
+A_REPLY: Final = "a reply"
+"""What an `ask` that was accepted says it waited for."""
+
+SLICE_S: Final = 0.5
+"""How long one network is waited for before the others are looked at."""
+
+
+# --- send --------------------------------------------------------------------
+
+
+def send(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    client, to = desk.towards(args["to"], args.get("network"))
+    reply_to = args.get("reply_to")
+    said = ("thread", "reply_to", "future", "id")
+    options: dict[str, Any] = {name: args[name] for name in said if name in args}
+    if reply_to is not None:
+        options["kind"] = REPLY
+    if "ttl_s" in args:
+        options["ttl"] = args["ttl_s"]
+    if files := args.get("attach"):
+        options["attach"] = tuple(client.upload(Path(one)) for one in files)
+    receipt = client.send(to, args["text"], **options)
+    found: dict[str, Any] = {"id": receipt.id, "state": receipt.state}
+    if receipt.to != to:
+        found["to"] = receipt.to
+    if receipt.recipients != 1:
+        found["recipients"] = receipt.recipients
+    if receipt.again:
+        found["again"] = True
+    return found
+
+
+# --- inbox and wait ----------------------------------------------------------
+
+
+def inbox(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    if "read" in args:
+        return _read(desk, args)
+    if args.get("history") or "search" in args or args.keys() & {"with", "before"}:
+        return _past(desk, args)
+    if args.get("peek"):
+        return _peek(desk, args)
+    return _page(desk, args, 0.0)
+
+
+def wait(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    return _page(desk, args, args.get("timeout_s", MOST_WAIT_S))
+
+
+def _page(desk: Desk, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """A page of new mail, of all networks or one, waited for if there is none."""
+    clients = [*desk.clients(args.get("network"))]
+    most = args.get("limit", FEW)
+    end = time.monotonic() + timeout
+    slice_s = timeout if len(clients) == 1 else SLICE_S
+    views, remaining = _gather(desk, clients, most, 0.0)
+    while not views and (left := end - time.monotonic()) > 0:
+        views, remaining = _gather(desk, clients, most, min(slice_s, left))
+    return _document(desk, views, remaining=remaining)
+
+
+def _gather(
+    desk: Desk, clients: Sequence[Client], most: int, timeout: float
+) -> tuple[list[View], int]:
+    """What is there, or comes in time, and how many are left."""
+    views: list[View] = []
+    remaining, room = 0, PAGE_BYTES
+    for client in clients:
+        if len(views) >= most or room <= 0:
+            remaining += _waiting(client)
+            continue
+        messages, more = client.fetch(
+            most - len(views), room, lease=LEASE_S, timeout=timeout
+        )
+        desk.show(messages)
+        views += map(of_message, messages)
+        room -= sum(len(message.raw_body) for message in messages)
+        remaining += more
+    return views, remaining
+
+
+def _waiting(client: Client) -> int:
+    (_, _, _, waiting), _ = client.call("whoami")
+    assert isinstance(waiting, int)
+    return waiting
+
+
+def _document(desk: Desk, views: Sequence[View], **more: Any) -> dict[str, Any]:
+    wide = desk.is_wide
+    found = {"messages": [compact(view, desk.agent, wide=wide) for view in views]}
+    return found | {name: value for name, value in more.items() if value}
+
+
+# --- what is not new ---------------------------------------------------------
+
+
+def _peek(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    views: list[View] = []
+    waiting = 0
+    for client in desk.clients(args.get("network")):
+        page = client.peek(args.get("limit", FEW), body_limit=LONG)
+        views += [of_record(one, client.network) for one in page.records]
+        waiting += _waiting(client)
+    views = views[: min(args.get("limit", FEW), fitting(views))]
+    return _document(desk, views, remaining=max(0, waiting - len(views)))
+
+
+def _past(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    """History or search, newest first; `next` is where the page after begins."""
+    client = desk.client(args.get("network"))
+    limit, before = args.get("limit", FEW), args.get("before")
+    if (query := args.get("search")) is not None:
+        page = client.search(query, limit, before=before, body_limit=LONG)
+    else:
+        other, thread = args.get("with"), args.get("thread")
+        page = client.history(
+            limit, before=before, other=other, thread=thread, body_limit=LONG
+        )
+    views = [of_record(one, client.network) for one in page.records]
+    shown = fitting(views)
+    has_more = page.more or shown < len(views)
+    following = page.records[shown - 1].seq if has_more and views else 0
+    return _document(desk, views[:shown], next=following)
+
+
+def _read(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    """One message, or a part of a long one, and what is attached to it."""
+    id_, offset = args["read"], args.get("offset", 0)
+    client, record = _find(desk, id_, offset, args.get("network"))
+    view = of_record(record, client.network)
+    found = compact(view, desk.agent, wide=desk.is_wide)
+    found.pop("more", None)
+    if isinstance(view.body, str):
+        found["text"], following = piece(record, offset)
+        if following is not None:
+            found |= {"size": offset + record.size, "next": following}
+    if folder := args.get("save"):
+        saved = save_all(client, record.header, Path(folder).expanduser())
+        found["saved"] = [safe_line(str(path)) for path in saved]
+    return found
+
+
+def _find(
+    desk: Desk, id_: str, offset: int, network: str | None
+) -> tuple[Client, Record]:
+    """The message of that id, in whichever of the networks it is."""
+    missing: NoSuchMessage | None = None
+    for client in desk.clients(network):
+        try:
+            return client, client.show(id_, offset=offset, body_limit=READ_BYTES)
+        except NoSuchMessage as error:
+            missing = error
+    assert missing is not None
+    raise missing
+
+
+# --- ask ---------------------------------------------------------------------
+
+
+def ask(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    """Ask and wait, or go on waiting. The answer counts as shown."""
+    timeout = args.get("timeout_s", MOST_WAIT_S)
+    if "id" in args:
+        client = desk.client(args.get("network"))
+        return _answer(desk, client, partial(client.wait_reply, args["id"]), timeout)
+    if not args.keys() >= {"to", "text"}:
+        raise UsageError(reason="ask: give to and text, or the id to go on waiting")
+    client, to = desk.towards(args["to"], args.get("network"))
+    question = partial(client.ask, to, args["text"], thread=args.get("thread"))
+    return _answer(desk, client, question, timeout)
+
+
+def _answer(
+    desk: Desk, client: Client, wait_for: Callable[..., Message], timeout: float
+) -> dict[str, Any]:
+    try:
+        answer = wait_for(timeout=timeout, ack=False)
+    except TimedOut as error:
+        if error.facts.get("what") != A_REPLY:
+            raise  # it was not even accepted
+        return {"state": "waiting", "id": error.id, "next": "call ask with this id"}
+    answer.extend(LEASE_S)
+    desk.show([answer])
+    return {"answer": compact(of_message(answer), desk.agent, wide=desk.is_wide)}
