@@ -88,6 +88,7 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
         "ipcbus.doors.language",
         "ipcbus.doors.notice",
         "ipcbus.doors.install",
+        "ipcbus.adapters",  # `agent` runs one
         "ipcbus.doctor",
         "ipcbus_bridges",  # `bridge` runs one, and `bridges explain` asks its rules
         "ipcbus.transport",  # `up` serves in the foreground
@@ -96,7 +97,7 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus.doors.demo": DOOR,
     "ipcbus.doors.web": (*DOOR, *SHOWN),
     "ipcbus.doors": (),
-    "ipcbus.adapters": DOOR,
+    "ipcbus.adapters": (*DOOR, *SHOWN, "ipcbus.doors.tools"),
     "ipcbus.testing": (*DOOR, "ipcbus.store", "ipcbus.broker", "ipcbus.transport"),
     "ipcbus_bridges": ("ipcbus",),
 }

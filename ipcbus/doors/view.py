@@ -10,7 +10,7 @@ from ipcbus.client.message import hop_names, is_text
 from ipcbus.protocol.messages import Header, Meta
 
 if TYPE_CHECKING:
-    from ipcbus.client.message import Message
+    from ipcbus.client.message import BaseMessage
     from ipcbus.client.words import Record
 
 
@@ -33,7 +33,7 @@ class View(NamedTuple):
     extra: dict[str, Any]
 
 
-def of_message(message: Message) -> View:
+def of_message(message: BaseMessage) -> View:
     """A delivery."""
     meta = Meta(
         message.content_type, list(message.labels), message.data, message.headers

@@ -1,0 +1,58 @@
+"""The accounts of a network's agents, in its folder: they survive a restart."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from ipcbus.adapters.budget import Account, from_object, to_object
+from ipcbus.networks import Network
+from ipcbus.networks.files import make_folder, read_object, write_object
+from ipcbus.protocol.address import check_name, fold
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """The account of one agent, which several of its runners may share."""
+
+    def __init__(self, network: Network, agent: str) -> None:
+        check_name(agent)
+        self._folder = network.folder / "agents"
+        self._path = self._folder / f"{fold(agent)}.json"
+
+    def read(self) -> Account:
+        return _read(self._path)
+
+    def change(self, change: Callable[[Account], T]) -> T:
+        """`change` the account, and what that returns. No other runner does so at the
+        same time."""
+        make_folder(self._folder)
+        with _locked(self._folder / "lock"):
+            account = _read(self._path)
+            result = change(account)
+            write_object(self._path, to_object(account))
+        return result
+
+    def everybody(self) -> list[Account]:
+        """The accounts of all agents of the network."""
+        return [_read(path) for path in sorted(self._folder.glob("*.json"))]
+
+
+def _read(path: Path) -> Account:
+    return from_object(read_object(path) or {})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The system lets go of the lock when its holder is killed."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
