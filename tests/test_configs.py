@@ -8,11 +8,15 @@ import pytest
 
 from ipcbus.config import dump, load
 
-FILES = sorted(
-    path
-    for path in (Path(__file__).parents[1] / "configs").glob("*.yaml")
-    if path.is_file()  # rules are in a folder of their own
-)
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+FILES = sorted(path for path in CONFIGS.glob("*.yaml") if path.is_file())
+
+
+def test_each_folder_is_read_by_tests_of_its_own() -> None:
+    """In tests/bridges/test_rulefile.py and in tests/doors/install/test_shipped.py."""
+    folders = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
+    assert folders == {"claude-plugin", "gemini-extension", "rules"}
 
 
 def test_there_are_some() -> None:

@@ -69,6 +69,10 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "revoke": _here("keys", "Take the keys of an agent away; ends its sessions."),
     },
     "AI agents": {
+        "install": _here(
+            "install", "Put ipcbus into Claude Code, Gemini CLI or Codex."
+        ),
+        "uninstall": _here("install", "Take ipcbus out of them again."),
         "tools": _here("tools", "Print the tools that models are given."),
         "call": _here("call", "Carry out a tool call of a model."),
     },
