@@ -20,12 +20,19 @@
     │  ├─ StaleLease                 stale_lease
     │  ├─ LinkFenced                 link_fenced             another bridge leads
     │  ├─ IdentityChanged            identity_changed        a network of that name
+    │  ├─ LoopStopped                loop_stopped            agents that answer for ever
+    │  ├─ Repeated                   repeated                the same words once more
     │  └─ Bounced                    bounced                 a request came back
     ├─ UnknownRecipient              unknown_recipient   6
     ├─ ProtocolError                 protocol            7
     │  ├─ LocalProtocolError         local_protocol          we said it wrong
     │  ├─ RemoteProtocolError        remote_protocol         they said it wrong
     │  └─ VersionMismatch            version
+    ├─ AdapterFailed                 adapter_failed      8   a model did not answer
+    │  ├─ AdapterMissing             adapter_missing         none, or no SDK for it
+    │  ├─ KeyRefused                 key_refused             no key, or a wrong one
+    │  ├─ Overloaded                 overloaded              later, it may
+    │  └─ TooLong                    too_long                more than the model takes
     └─ CannotServe                   cannot_serve       10   a broker could not start
        ├─ PortInUse                  port_in_use        11
        ├─ AlreadyServing             already_serving    12
@@ -181,6 +188,22 @@ class IdentityChanged(Refused):
     )
 
 
+class LoopStopped(Refused):
+    code = "loop_stopped"
+    sentence = (
+        "stopped by the loop guard: {reason}. Do not send it again; "
+        "if it matters, tell the person you work for"
+    )
+
+
+class Repeated(Refused):
+    code = "repeated"
+    sentence = (
+        "stopped by the loop guard: {to} was sent these very words {times} times "
+        "already in this exchange; say something new, or nothing"
+    )
+
+
 class Bounced(Refused):
     code = "bounced"
     sentence = "message {id} to {to} came back: {status} {reason}"
@@ -208,6 +231,29 @@ class RemoteProtocolError(ProtocolError):
 class VersionMismatch(ProtocolError):
     code = "version"
     sentence = "protocol {theirs} is not spoken here; this side speaks {ours}"
+
+
+class AdapterFailed(IpcbusError):
+    code = "adapter_failed"
+    exit_code = 8
+    sentence = "{adapter}: {reason}"
+
+
+class AdapterMissing(AdapterFailed):
+    code = "adapter_missing"
+
+
+class KeyRefused(AdapterFailed):
+    code = "key_refused"
+
+
+class Overloaded(AdapterFailed):
+    code = "overloaded"
+    sentence = "{adapter}: {reason}; to be tried again in {retry_after_s:g} s"
+
+
+class TooLong(AdapterFailed):
+    code = "too_long"
 
 
 class CannotServe(IpcbusError):
@@ -286,7 +332,16 @@ class _Facts(dict[str, Any]):
     """Facts for a sentence: one that is missing is shown by name, never raises."""
 
     def __missing__(self, key: str) -> str:
-        return f"<{key}>"
+        return _Missing(f"<{key}>")
+
+
+class _Missing(str):
+    """Stands for a number as well, whatever form that was to have."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
 
 
 def _rebuild(kind: type[IpcbusError], facts: dict[str, Any]) -> IpcbusError:

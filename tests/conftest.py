@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ipcbus import networks
 from ipcbus.errors import NoBroker, UnsafeFolder
@@ -17,6 +18,10 @@ from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 
 IN_CI = bool(os.environ.get("CI"))
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,12 @@ from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.events import Admit, Expel
+from ipcbus.broker.guarding import Guarding
 from ipcbus.broker.links import MARK, Links
 from ipcbus.broker.mailbox import Mailboxes
+from ipcbus.broker.news import News
 from ipcbus.broker.notices import Notices
+from ipcbus.broker.pauses import Pauses
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
@@ -50,6 +53,9 @@ class Desk(NamedTuple):
     last_seen: dict[int, int]
     end_session: Callable[[Turn, Session], None]
     links: Links
+    pauses: Pauses
+    news: News
+    guarding: Guarding
 
 
 Handler = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Answers to the calls that are about messages, attachments and the broker itself.
+"""Answers to the calls that are about messages and attachments.
 
 Handlers are as in `broker.calls`; those that answer with bytes return `(value, body)`
 as `WithBody`.
@@ -6,17 +6,16 @@ as `WithBody`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from ipcbus.broker.calls import Desk, Handler
-from ipcbus.broker.events import Backup, Stop
 from ipcbus.broker.mailbox import BOTTOM, Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
-from ipcbus.errors import InvalidMessage, NoSuchMessage, NotPermitted, StaleLease
-from ipcbus.protocol.address import is_ref
+from ipcbus.errors import InvalidMessage, NoSuchMessage, StaleLease
+from ipcbus.protocol.address import fold, is_ref
 from ipcbus.protocol.calls import Role
 from ipcbus.protocol.limits import (
     MAX_BODY,
@@ -33,6 +32,9 @@ from ipcbus.store.records import Dead, Found, Key, Row
 
 ROW_OVERHEAD = 32
 """Bytes of a row besides its header."""
+
+FOREIGN_PAGES = 10
+"""Of what was exchanged with a network, that are searched for one of its agents."""
 
 MOST_AWAITS = 1024
 """Replies that one session may wait for."""
@@ -122,22 +124,49 @@ def history(
 ) -> Any:
     number = None
     if other is not None:
-        agent = desk.directory.named(other) or desk.directory.forwarded(
-            other, turn.now.wall
-        )
-        if agent is None:
+        number = _number_of(desk, turn, other)
+        if number is None:
             return _rows([], 0, 0)
-        number = agent.number
-    limit = _page(limit)
-    found = desk.store.archive.history(
+    read = partial(
+        desk.store.archive.history,
         session.agent or None,
-        limit=limit + 1,
-        before=before_seq,
         other=number,
         thread=thread,
         most_body=body_limit,
     )
+    limit = _page(limit)
+    if other is not None and "@" in other:
+        found = _with_foreign(read, fold(other), limit + 1, before_seq)
+    else:
+        found = read(limit=limit + 1, before=before_seq)
     return _rows(found, limit, body_limit)
+
+
+def _number_of(desk: Desk, turn: Turn, name: str) -> int | None:
+    """Of an agent, or of the link that leads to a foreign one."""
+    if "@" in name:
+        link = desk.links.towards(name.partition("@")[2])
+        return None if link is None else link.number
+    agent = desk.directory.named(name)
+    agent = agent or desk.directory.forwarded(name, turn.now.wall)
+    return None if agent is None else agent.number
+
+
+def _with_foreign(
+    read: Callable[..., list[Found]], other: str, most: int, before: int | None
+) -> list[Found]:
+    """A link stands for all agents behind it: theirs are told apart by the headers."""
+    found: list[Found] = []
+    for _ in range(FOREIGN_PAGES):
+        page = read(limit=PAGE, before=before)
+        for one in page:
+            header = unpack_header(one.header)
+            if other in (fold(header.sender), fold(header.to)):
+                found.append(one)
+        if len(page) < PAGE or len(found) >= most:
+            break
+        before = page[-1].seq
+    return found[:most]
 
 
 def search(
@@ -301,48 +330,6 @@ def blob_read(desk: Desk, turn: Turn, session: Session, sha: str, offset: int) -
     return WithBody([size], piece)
 
 
-# --- the broker ------------------------------------------------------------------
-
-
-def status(desk: Desk, turn: Turn, session: Session) -> Any:
-    """An operator sees all mailboxes; an agent the totals and its own."""
-    boxes = sorted(desk.boxes.values(), key=lambda box: -box.messages)
-    if session.role is not Role.OPERATOR:
-        boxes = [box for box in boxes if box.number == session.agent]
-    mailboxes = {
-        desk.directory.name(box.number): {
-            "waiting": box.waiting,
-            "leased": len(box.leases),
-            "bytes": box.bytes,
-        }
-        for box in boxes[:PAGE]
-        if box.number
-    }
-    return {
-        "network": desk.network,
-        "epoch": desk.epoch,
-        "agents": len(desk.directory.members()),
-        "sessions": len(desk.sessions),
-        "mailboxes": mailboxes,
-        "counters": dict(desk.counters),
-        "store": desk.store.facts(),
-    }
-
-
-def backup(desk: Desk, turn: Turn, session: Session, path: str, *, ref: int) -> None:
-    target = Path(path)
-    if not target.is_absolute():
-        raise InvalidMessage(field="backup.path", reason="must be an absolute path")
-    turn.do(Backup(session.peer, ref, target))
-
-
-def shutdown(desk: Desk, turn: Turn, session: Session) -> Any:
-    if session.role is not Role.OPERATOR:
-        raise NotPermitted(reason="only an operator may stop the broker")
-    turn.do(Stop())
-    return []
-
-
 MAIL: dict[str, Handler] = {
     "await": await_,
     "settle": settle,
@@ -357,7 +344,4 @@ MAIL: dict[str, Handler] = {
     "blob_write": blob_write,
     "blob_seal": blob_seal,
     "blob_read": blob_read,
-    "status": status,
-    "backup": backup,
-    "shutdown": shutdown,
 }

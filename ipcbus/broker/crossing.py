@@ -48,6 +48,7 @@ from ipcbus.protocol.alike import pack_digested, runs_alike
 from ipcbus.protocol.messages import (
     ACCEPTED,
     BOUNCE,
+    CONTROL,
     DEFERRED,
     DUPLICATE,
     FLAG_GRANTED,
@@ -88,6 +89,7 @@ class Crossing:
         self._boxes = boxes
         self._links = links
         self._sending = sending
+        self._guarding = sending.guarding
         self._blobs = blobs
         self._border = Border(network, links)
         self._rights = Rights(network, store.crossings)
@@ -113,6 +115,7 @@ class Crossing:
         trail = arrivals(turn, link, batch, moves, set(known))
         trail += refusals(turn, link, self._network, xfer, verdicts)
         self._store.crossings.record(trail)
+        self._guarding.tell(turn)
         rows: list[list[Any]] = [[at, *verdicts[at]] for at in sorted(verdicts)]
         turn.say(session.peer, Accepted(xfer.ref, rows))
 
@@ -183,12 +186,14 @@ class Crossing:
             ids = [f"{move.id}@{link.peer}" for move in moves]
         header = self._header(turn, link, said, way)
         packed = pack_digested(header, ids, [move.digest for move in moves])
+        looked = self._guarding.arriving(turn, said, header.thread, bodies[0], way)
         columns = (header, ids, packed, bodies)
         expires = header.expires_at or 0
         try:
             self._sending.put(batch, link.number, *columns, way.boxes, expires)
         except BoundExceeded as error:
             raise Verdict(DEFERRED, FULL, str(error)) from error
+        self._guarding.note(turn, looked, ids)
         if way.grant is not None:
             self._sending.use_later(turn, batch, way.grant)
         if len(said.hops) > 1:
@@ -251,6 +256,8 @@ class Crossing:
     def _way(self, turn: Turn, link: Link, said: Arriving, body: bytes) -> Route:
         """Where it goes. Raises the verdict if it may not, or not now."""
         move, to = said.move, said.to
+        if move.kind == CONTROL:  # whatever the rules and grants say
+            raise refused(NOT_PERMITTED, "control messages stay in their network")
         back = self._answer(turn, link, said)
         if back is None:
             self._check_new(link, said)

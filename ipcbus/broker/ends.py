@@ -36,6 +36,7 @@ LOOP = "5.4.6"
 NOT_CARRIED = "5.6.1"
 NOT_PERMITTED = "5.7.1"
 ID_CONFLICT = "5.7.7"
+LOOP_STOPPED = "5.7.28"
 
 CODES = {
     EXPIRED: "expired",
@@ -47,6 +48,7 @@ CODES = {
     NOT_CARRIED: "not_carried",
     NOT_PERMITTED: "not_permitted",
     ID_CONFLICT: "id_conflict",
+    LOOP_STOPPED: "loop_stopped",
 }
 """Status of a bounce -> its word."""
 
@@ -60,6 +62,7 @@ TO_DO = {
     NOT_CARRIED: "send it again when the bridge has a better line",
     NOT_PERMITTED: "ask who runs the bridge: ipcbus bridges explain",
     ID_CONFLICT: "send it with a new id",
+    LOOP_STOPPED: "do not send it again; tell the person you work for if it matters",
 }
 """Status of a bounce -> what its reader can do."""
 

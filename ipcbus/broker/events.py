@@ -104,4 +104,10 @@ class Stop(NamedTuple):
     """End the broker cleanly."""
 
 
-Action = Say | Hand | Admit | Expel | Backup | Stop
+class Log(NamedTuple):
+    """Something that who runs the network should read of."""
+
+    text: str
+
+
+Action = Say | Hand | Admit | Expel | Backup | Stop | Log

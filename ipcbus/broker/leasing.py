@@ -14,6 +14,7 @@ from itertools import groupby, islice
 from ipcbus.broker.batch import Columns, Part, Taker
 from ipcbus.broker.ends import Ends
 from ipcbus.broker.mailbox import Lease, Mailbox, Mailboxes
+from ipcbus.broker.pauses import Pauses
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
@@ -32,8 +33,10 @@ class Leasing:
         boxes: Mailboxes,
         sessions: Sessions,
         ends: Ends,
+        pauses: Pauses,
     ) -> None:
         self._mail = mail
+        self.pauses = pauses
         self._settings = settings
         self._boxes = boxes
         self._sessions = sessions
@@ -59,6 +62,9 @@ class Leasing:
         `cancel` must follow. One with `reply_to` comes alone.
         """
         box.count(len(sizes), sum(sizes))
+        if self.pauses.hold(box.number):
+            box.arriving += len(sizes)
+            return [(None, len(sizes))]
         if reply_to is not None:
             session = self._sessions.awaiting(box.number, reply_to)
             if session is not None:
@@ -128,6 +134,8 @@ class Leasing:
 
     def pump(self, turn: Turn, box: Mailbox) -> None:
         """Lease what credit allows; afterwards nothing waits that could go out."""
+        if self.pauses.hold(box.number):
+            return
         if box.blocked and self._ends.is_behind(turn.now.wall):
             self.resting.add(box.number)
             return
@@ -190,7 +198,9 @@ class Leasing:
     def hand_reply(self, turn: Turn, session: Session, id_: str) -> bool:
         """Give `session` the reply to `id_` if it is there and nobody holds it."""
         box = self._boxes[session.agent]
-        waiting = self._mail.find_reply(box.number, id_)
+        waiting = None
+        if not self.pauses.hold(box.number):
+            waiting = self._mail.find_reply(box.number, id_)
         held = waiting is not None and waiting.entry.seq in box.leases
         if waiting is None or held or waiting.entry.due:
             session.awaits.add(id_)

@@ -75,6 +75,7 @@ class Mailbox:
     earliest: no lease runs out before this time (monotonic seconds).
     saved: the totals as the store has them.
     arriving: messages of this turn that will join the page; none may overtake them.
+    newest: highest seq that came since the broker began and is no ack.
     most: bounds in messages and bytes of its own; None for those of the network.
     blocked: of an egress mailbox, streams that are put off, and until when (UTC ms);
         what joins one meanwhile is put off as well. None for all other mailboxes.
@@ -90,6 +91,7 @@ class Mailbox:
         "leases",
         "messages",
         "most",
+        "newest",
         "number",
         "page",
         "saved",
@@ -107,6 +109,7 @@ class Mailbox:
         self.earliest = float("inf")
         self.saved = (messages, size)
         self.arriving = 0
+        self.newest = 0
         self.most: tuple[int, int] | None = None
         self.blocked: dict[tuple[str, str, int], int] | None = None
         self._page_bytes = 0

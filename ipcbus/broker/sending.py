@@ -24,6 +24,7 @@ from ipcbus.broker.blobs import Attachments
 from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
 from ipcbus.broker.ends import Ends
+from ipcbus.broker.guarding import Guarding
 from ipcbus.broker.links import Links
 from ipcbus.broker.mailbox import Mailbox, Mailboxes
 from ipcbus.broker.rates import Rates
@@ -45,6 +46,7 @@ from ipcbus.protocol.alike import pack_headers, runs_alike
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
     ACCEPTED,
+    ACK,
     FUTURE,
     SENDABLE_FLAGS,
     Accepted,
@@ -76,9 +78,11 @@ class Sending:
         ends: Ends,
         blobs: Attachments,
         links: Links,
+        guarding: Guarding,
         last_seq: int,
     ) -> None:
         self._links = links
+        self.guarding = guarding
         self._network = network
         self._store = store
         self._settings = settings
@@ -129,6 +133,7 @@ class Sending:
                 assert outcome is not None
                 exceptions.append([position, *outcome])
             turn.counted["duplicates"] += len(again)
+        self.guarding.tell(turn)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 
     def _take(
@@ -154,7 +159,10 @@ class Sending:
             route = self.routing.find(turn, agent.number, draft)
             if route.state == ACCEPTED and route.grant is None:
                 routes[draft.to] = route  # nothing changes it in this turn
+        sender = agent.number
+        looked = self.guarding.look(turn, sender, draft, ids, bodies[0], route)
         self._plan(turn, batch, agent, draft, ids, bodies, route)
+        self.guarding.note(turn, looked, ids)
         batch.room -= size
         batch.positions += run
         return route
@@ -252,7 +260,10 @@ class Sending:
         batch.add_rows(header, sender, mailbox, seqs, ids, packed, bodies)
         rank = PRIORITIES - 1 - header.priority
         columns = Columns(seqs, sizes, packed, bodies)
+        is_news = header.kind != ACK
         for box in boxes:
+            if is_news:
+                box.newest = seqs[-1]
             takers = self._delivery.reserve(box, header.reply_to, sizes)
             until = self._until(box, header, expires)
             same = (box, rank, until, shared, header.reply_to)

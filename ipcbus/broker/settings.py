@@ -34,6 +34,12 @@ class Settings:
         rename_ms: the least time between two renames of an agent.
         forward_ms: how long the old name forwards after a rename.
         store_bytes: size the database may reach; 0 for what the disk has.
+        guard_pair: turns a minute of agents that answer each other, before they are
+            stopped; 0 for as many as they like. Two models that chat take 10.
+        guard_thread: such turns in all the life of one thread; 0 for no bound.
+        guard_repeats: which repetition of the same words among them is refused; 0 for
+            none.
+        guard_human: name of the agent that is told when agents were stopped.
     """
 
     max_attempts: int = 5
@@ -49,3 +55,7 @@ class Settings:
     rename_ms: int = HOUR
     forward_ms: int = 2 * HOUR
     store_bytes: int = 0
+    guard_pair: int = 20
+    guard_thread: int = 60
+    guard_repeats: int = 2
+    guard_human: str = ""

@@ -16,16 +16,18 @@ The parts, each with its own invariants (`check_invariants` holds all of them):
     notices     bounces, and news       blobs      attachments
     links       ways to other networks  crossing   what comes by them
     returns     what left by them       calls      questions and orders
+    guarding    who answers for ever    pauses     what a person stopped
+    news        who waits for mail
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ipcbus.broker import reception
 from ipcbus.broker.blobs import Attachments
-from ipcbus.broker.calls import PEOPLE, Desk, sweep_invitations
-from ipcbus.broker.calls_links import LINKS, tell_late
-from ipcbus.broker.calls_mail import MAIL, WithBody
+from ipcbus.broker.calls import Desk, sweep_invitations
+from ipcbus.broker.calls_links import tell_late
 from ipcbus.broker.crossing import Crossing
 from ipcbus.broker.delivery import Delivery
 from ipcbus.broker.directory import Directory
@@ -39,9 +41,12 @@ from ipcbus.broker.events import (
     PeerLost,
     Received,
 )
+from ipcbus.broker.guarding import Guarding
 from ipcbus.broker.links import Links
 from ipcbus.broker.mailbox import Mailboxes
+from ipcbus.broker.news import News
 from ipcbus.broker.notices import Notices
+from ipcbus.broker.pauses import Pauses
 from ipcbus.broker.returns import Returns
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session, Sessions
@@ -49,18 +54,16 @@ from ipcbus.broker.settings import Settings
 from ipcbus.broker.sums import DURABLE, check_counters, check_mailboxes
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import (
-    CannotServe,
     Disconnected,
     IpcbusError,
     LinkFenced,
     NotPermitted,
     RemoteProtocolError,
     StoreFailed,
-    StoreFull,
     VersionMismatch,
 )
-from ipcbus.protocol import calls, limits
-from ipcbus.protocol.calls import METHODS, Role
+from ipcbus.protocol import limits
+from ipcbus.protocol.calls import Role
 from ipcbus.protocol.messages import (
     Answer,
     Bye,
@@ -79,11 +82,6 @@ from ipcbus.protocol.messages import (
 )
 from ipcbus.store.base import Store
 from ipcbus.store.records import Mailbox, Snapshot
-
-HANDLERS = PEOPLE | MAIL | LINKS
-
-WITH_BODY = frozenset({"blob_write", "lead", "report", "publish"})
-"""Calls that carry bytes."""
 
 LEASE_TICK_S = 0.25
 """How late a lease may be found to have run out."""
@@ -108,12 +106,15 @@ class Broker:
         self._boxes = Mailboxes(snapshot.mailboxes)
         self._ends = Ends(store.mail, settings, self._directory)
         self._blobs = Attachments(store)
+        self._pauses = Pauses(store.registry, snapshot.pauses)
+        self._news = News(store.mail, self._boxes, self._pauses)
         self._delivery = Delivery(
-            store.mail, settings, self._boxes, self._sessions, self._ends
+            store.mail, settings, self._boxes, self._sessions, self._ends, self._pauses
         )
         self._links = Links(
             network, snapshot, store.crossings, self._directory, self._boxes
         )
+        self._guarding = Guarding(network, settings, self._directory, self._links)
         self._sending = Sending(
             network,
             store,
@@ -124,10 +125,12 @@ class Broker:
             self._ends,
             self._blobs,
             self._links,
+            self._guarding,
             snapshot.last_seq,
         )
         self._returns = Returns(store, self._links, self._delivery, self._ends)
         self._notices = Notices(self._directory, self._links, self._ends, self._sending)
+        self._guarding.speak_through(self._notices.tell)
         self._counters = dict(snapshot.counters)
         self._last_seen: dict[int, int] = {}
         self._next_tick = 0.0
@@ -161,6 +164,9 @@ class Broker:
             self._last_seen,
             self._end,
             self._links,
+            self._pauses,
+            self._news,
+            self._guarding,
         )
 
     def admitted(self) -> set[str]:
@@ -178,6 +184,7 @@ class Broker:
             waits.append(LEASE_TICK_S)
         if len(self._sessions):
             waits.append(max(0.0, self._next_tick - now.mono))
+            waits.append(max(0.0, self._news.wake_at - now.mono))
         if self._ends.wake_at is not None:
             waits.append(max(0.0, (self._ends.wake_at - now.wall) / 1000))
         return min(waits, default=None)
@@ -195,6 +202,7 @@ class Broker:
             self._delivery.hand_replies(turn, self._boxes[number])
         for number in list(turn.touched):
             self._delivery.pump(turn, self._boxes[number])
+        self._news.tell(turn)
         self._save(turn)
         return turn.actions
 
@@ -270,7 +278,7 @@ class Broker:
                 self._delivery.bye(turn, session, keep_leases=keep_leases)
                 self._forget(turn, session)
             case Call():
-                self._call(turn, session, message)
+                reception.answer(self._desk, turn, session, message)
             case _ if session.role is Role.BRIDGE:
                 self._from_bridge(turn, session, message)
             case _ if session.role is not Role.AGENT:
@@ -313,31 +321,6 @@ class Broker:
         self._delivery.pump(turn, box)
         turn.say(session.peer, Answer(credit.ref, [box.waiting], b""))
 
-    def _call(self, turn: Turn, session: Session, call: Call) -> None:
-        try:
-            calls.check(call.name, call.args)
-            if session.role not in METHODS[call.name].role:
-                reason = f"{call.name} is not for an {session.role.value}"
-                raise NotPermitted(reason=reason)
-            value = self._answer(turn, session, call)
-        except (StoreFull, CannotServe):
-            raise  # out of the store: this turn is void
-        except IpcbusError as error:
-            turn.say(session.peer, RefusedCall(call.ref, *error.to_wire()))
-            return
-        if isinstance(value, WithBody):
-            turn.say(session.peer, Answer(call.ref, *value))
-        elif value is not None:
-            turn.say(session.peer, Answer(call.ref, value, b""))
-
-    def _answer(self, turn: Turn, session: Session, call: Call) -> object:
-        handler = HANDLERS[call.name]
-        if call.name in WITH_BODY:
-            return handler(self._desk, turn, session, *call.args, body=call.body)
-        if call.name == "backup":
-            return handler(self._desk, turn, session, *call.args, ref=call.ref)
-        return handler(self._desk, turn, session, *call.args)
-
     # --- sessions end ------------------------------------------------------
 
     def _drop(self, turn: Turn, peer: bytes, error: IpcbusError) -> None:
@@ -354,6 +337,7 @@ class Broker:
     def _forget(self, turn: Turn, session: Session) -> None:
         self._sessions.remove(session)
         self._links.lost(session)
+        self._news.forget(session)
         if session.agent:
             self._last_seen[session.agent] = turn.now.wall
             if not self._sessions.of_agent(session.agent):

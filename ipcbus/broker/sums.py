@@ -42,7 +42,7 @@ def check_mailboxes(
             if lease.session is not None:
                 assert sessions.get(lease.session.peer) is lease.session
                 held[lease.session.number] = held.get(lease.session.number, 0) + 1
-        if box.number not in leasing.resting:
+        if box.number not in leasing.resting and not leasing.pauses.hold(box.number):
             _check_pumped(box, sessions)
     for session in sessions:
         assert session.held == held.get(session.number, 0)

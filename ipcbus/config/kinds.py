@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ipcbus import units
+from ipcbus.errors import InvalidAddress
+from ipcbus.protocol.address import check_name
+from ipcbus.protocol.limits import MAX_NAME
 
 
 class Kind(ABC):
@@ -132,6 +135,47 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class Number(Kind):
+    """A number, with a fraction or without: money, or seconds."""
+
+    low: float
+    high: float
+
+    def parse(self, text: str, quoted: bool) -> float:
+        if not quoted and re.fullmatch(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?", text):
+            value = float(text)
+            if self.low <= value <= self.high:
+                return value
+        raise ValueError(f"{text!r} is not {self.allowed()}")
+
+    def allowed(self) -> str:
+        return f"a number from {self.low:g} to {self.high:.0f}, such as 2.5"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Kind):
+    """Any text; `what` says of what."""
+
+    what: str
+    empty: bool = True
+
+    def parse(self, text: str, quoted: bool) -> str:
+        if not text and not self.empty:
+            raise ValueError(f"{text!r} is not {self.allowed()}")
+        return text
+
+    def allowed(self) -> str:
+        return self.what
+
+    def schema(self) -> dict[str, Any]:
+        least = {} if self.empty else {"minLength": 1}
+        return {"type": "string", **least, "description": self.allowed()}
+
+
+@dataclass(frozen=True, slots=True)
 class Choice(Kind):
     """One of some words."""
 
@@ -174,6 +218,27 @@ class Host(Kind):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class AgentName(Kind):
+    """The name of an agent, or nothing."""
+
+    def parse(self, text: str, quoted: bool) -> str:
+        try:
+            return check_name(text) if text else text
+        except InvalidAddress as error:
+            raise ValueError(f"{text!r} is not {self.allowed()}") from error
+
+    def allowed(self) -> str:
+        return "the name of an agent, or empty"
+
+    def schema(self) -> dict[str, Any]:
+        pattern = rf"^([A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}})?$"
+        return {"type": "string", "pattern": pattern, "description": self.allowed()}
+
+
 HOST: Final = Host()
+AGENT: Final = AgentName()
 FLAG: Final = Flag()
 PORT: Final = Count(0, 65535)
+FILE: Final = Text("the path of a file, from the folder of this one or absolute", False)
+"""Whether it is there is asked where it is known from where (`reading.file`)."""

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from ipcbus.broker.settings import DAY, Settings
-from ipcbus.config.kinds import Count, Kind, duration, size
+from ipcbus.config.kinds import AGENT, Count, Kind, duration, size
 from ipcbus.errors import ConfigError
 from ipcbus.protocol.limits import KIB, MAX_BODY, MIB
 
@@ -36,6 +36,10 @@ _BOUNDS: Final[Mapping[str, Kind]] = {
     "forward_ms": duration(0, 365 * DAY),
     # Below this SQLite's own pages and the ballast leave no room for mail.
     "store_bytes": size(16 * MIB, _TIB, zero=True),
+    "guard_pair": Count(0, 1_000_000),
+    "guard_thread": Count(0, 1_000_000),
+    "guard_repeats": Count(0, 1_000),
+    "guard_human": AGENT,
 }
 
 
@@ -53,6 +57,8 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """The field of `Settings` that each key of a configuration sets."""
 
+_DEFAULTS: Final = dataclasses.asdict(Settings())
+
 KINDS: Final[Mapping[str, Kind]] = {key: _kind(name) for key, name in FIELDS.items()}
 """What each key may hold."""
 
@@ -65,8 +71,9 @@ def settings_from(values: Mapping[str, Any], *, file: str = "network.json") -> S
         if FIELDS.get(key) != name:
             reason = unknown(name, FIELDS.values(), "setting")
             raise ConfigError(file=file, path=where, reason=reason)
-        if type(value) is not int:
-            raise ConfigError(file=file, path=where, reason=f"{value!r} is no number")
+        if type(value) is not type(_DEFAULTS[name]):
+            kind = "number" if type(_DEFAULTS[name]) is int else "text"
+            raise ConfigError(file=file, path=where, reason=f"{value!r} is no {kind}")
         try:
             KINDS[key].parse(str(KINDS[key].show(value)), False)
         except ValueError as error:
@@ -77,13 +84,12 @@ def settings_from(values: Mapping[str, Any], *, file: str = "network.json") -> S
         raise ConfigError(file=file, path="settings", reason=str(error)) from error
 
 
-def overrides(settings: Settings) -> dict[str, int]:
+def overrides(settings: Settings) -> dict[str, int | str]:
     """What differs from the defaults: the `settings` of network.json."""
-    defaults = Settings()
     return {
         name: getattr(settings, name)
         for name in FIELDS.values()
-        if getattr(settings, name) != getattr(defaults, name)
+        if getattr(settings, name) != _DEFAULTS[name]
     }
 
 

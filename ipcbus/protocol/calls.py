@@ -66,6 +66,7 @@ def _n(name: str, *, optional: bool = False) -> Parameter:
 
 
 ROWS = "[rows, sizes, more]; the body frame holds the bodies, each cut to body_limit"
+PAUSES = "[whole network, [names]]: what is paused now"
 
 METHODS: Final[Mapping[str, Method]] = {
     # who is there
@@ -75,6 +76,9 @@ METHODS: Final[Mapping[str, Method]] = {
         _n("offset"),
     ),
     "whoami": _m(_ANYONE, "[agent or None, role, network, waiting]"),
+    "news": _m(
+        _AGENT, "[news, newest_seq, waiting, paused]", _n("after"), _n("wait_ms")
+    ),
     "rename": _m(
         _ANYONE,
         "[old name, new name, forwards_until_ms]",
@@ -196,6 +200,8 @@ METHODS: Final[Mapping[str, Method]] = {
     # the broker
     "status": _m(_ANYONE, "a map; see docs/operations.md"),
     "backup": _m(_OPERATOR, "[bytes]", _t("path")),
+    "pause": _m(_OPERATOR, PAUSES, _t("name", optional=True)),
+    "resume": _m(_OPERATOR, PAUSES, _t("name", optional=True)),
     "shutdown": _m(_OPERATOR, "[]"),
 }
 

@@ -9,7 +9,7 @@ from typing import Final
 MAJOR: Final = 1
 """Protocol version that both sides must share."""
 
-MINOR: Final = 2
+MINOR: Final = 3
 """Additions since MAJOR; an older minor is always served."""
 
 ALIKE: Final = 2

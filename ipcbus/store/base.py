@@ -173,6 +173,9 @@ class Registry(Protocol):
 
     def delete_subscription(self, subscription: Subscription) -> None: ...
 
+    def put_pause(self, agent: int, paused: int) -> None:
+        """Whether an agent, or 0 for the network, is paused: 1 or 0."""
+
     def put_counters(self, counters: Mapping[str, int]) -> None:
         """Replace the counters; called at most once a transaction."""
 

@@ -262,6 +262,7 @@ class Snapshot(NamedTuple):
         network_id: random, made once; it stays whatever the network is called.
         pins: folded names of other networks, and the ids that they had at first.
         counters: as last written by `Registry.put_counters`.
+        pauses: numbers of agents that are paused; 0 for the network.
     """
 
     epoch: int
@@ -276,6 +277,7 @@ class Snapshot(NamedTuple):
     network_id: str = ""
     links: list[LinkRow] = []
     pins: dict[str, str] = {}
+    pauses: list[int] = []
 
 
 def fingerprint(header: bytes, body: bytes) -> bytes:

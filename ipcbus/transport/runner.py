@@ -45,6 +45,7 @@ from ipcbus.broker.events import (
     Event,
     Expel,
     Hand,
+    Log,
     Now,
     PeerLost,
     Say,
@@ -261,6 +262,8 @@ class Runner:
                 self._backups.start(action)
             case Stop():
                 self._stopping = True
+            case Log(text):
+                _log.warning("%s", text)
 
     def _start_over(self, error: StoreFull) -> None:
         """Take over from ourselves. Raises `StoreFailed` if that did not help."""

@@ -165,6 +165,7 @@ class _Registry:
         self.delete_alias = names.delete_alias
         self.put_subscription = names.put_subscription
         self.delete_subscription = names.delete_subscription
+        self.put_pause = names.put_pause
         self.put_counters = memory.put_counters
 
 

@@ -125,7 +125,7 @@ WRONG: list[dict[str, Any]] = [
     {"reply_to": "x@y@z"},
     {"labels": ["x" * 65]},
     {"headers": {"a": 1}},
-    {"data": object()},
+    {"data": NotImplemented},
 ]
 
 

@@ -35,6 +35,9 @@ THERE, BACK = "dev -> prod", "prod -> dev"
 
 GOODBYE_S = 10.0
 
+UNGUARDED = dict.fromkeys(("guard_pair", "guard_thread", "guard_repeats"), 0)
+"""People who write to each other all the time are what a loop guard stops."""
+
 BRIDGE = """
 from pathlib import PosixPath
 from ipcbus_bridges.runner import run
@@ -58,9 +61,11 @@ class Home:
             return networks.create(name)
 
     def start(self, network: Network, **saved: Any) -> None:
-        """Have it served, here, as `saved` says."""
-        if saved:
-            network.save(network.saved()._replace(**saved))
+        """Have it served, here, as `saved` says; without the loop guard if that is all
+        that it says."""
+        was = network.saved()
+        settings = {**UNGUARDED, **was.settings, **saved.pop("settings", {})}
+        network.save(was._replace(settings=settings, **saved))
         launch.start(network, command=lambda n: [*self.prefix, *launch.command(n)])
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from ipcbus.broker.events import Admit, BackedUp, Backup, Expel, Stop
-from ipcbus.broker.state import HANDLERS
+from ipcbus.broker.reception import HANDLERS
 from ipcbus.protocol.calls import METHODS
 from ipcbus.protocol.limits import CHUNK
 from ipcbus.protocol.messages import Answer, Call, Hello, Meta, Send

@@ -59,8 +59,8 @@ def test_mail_is_gone_and_names_keys_and_topics_are_known(scratch: Network) -> N
         assert alice.status()["counters"].get("accepted", 0) == 0
         alice.send("#builds.linux", "after")
         alice.send("bob", "another with that id", id="m1")
-        got = bob.receive(2, timeout=30)
-        assert [message.body for message in got] == ["after", "another with that id"]
+        got = [message.body for _ in "12" for message in bob.receive(1, timeout=30)]
+        assert got == ["after", "another with that id"]
         with pytest.raises(UnknownRecipient):
             alice.send("carol", "nobody")
 

@@ -49,7 +49,7 @@ def test_plain_data_is_what_json_can_say(value: Any) -> None:
         -(2**63) - 1,
         [[b""]],
         {"k": [math.nan]},
-        object(),
+        NotImplemented,
     ],
     ids=repr,
 )

@@ -120,6 +120,20 @@ OTHER = keys.generate()
         json.dumps({"public": 1, "secret": GOOD.secret}).encode(),
         json.dumps({"public": OTHER.public, "secret": GOOD.secret}).encode(),
     ],
+    ids=[
+        "empty",
+        "no text",
+        "a list",
+        "nothing in it",
+        "lists without end",
+        "objects without end",
+        "no secret",
+        "short",
+        "upper case",
+        "with a newline",
+        "a number",
+        "of two pairs",
+    ],
 )
 def test_what_is_not_a_key_pair_is_refused_and_not_shown(
     network: Network, content: bytes

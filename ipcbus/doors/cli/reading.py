@@ -7,6 +7,7 @@ gone or the disk behind stdout is full, nothing is acked, and all of it comes ag
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from ipcbus.doors.cli.output import emit
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from ipcbus.client.sync import Client
 
 LEASE_S: Final = 60.0
+LONGEST_S: Final = 600.0
+"""How long the broker is asked to wait before it is asked again."""
+
+SLACK_S: Final = 10.0
 MOST: Final = 20
 MOST_BYTES: Final = 262_144
 """What one command takes, and for how long, unless it is told otherwise."""
@@ -59,16 +64,27 @@ def wait(
     no_ack: bool = False,
     lease: float = LEASE_S,
 ) -> int:
-    """Read mail; wait until there is some, or for `timeout` seconds."""
-    forever = float("inf")
+    """Read mail; wait until there is some, or for `timeout` seconds. An ack alone is
+    nothing to wake up for: it is read with what comes after it."""
+    deadline = float("inf") if timeout is None else monotonic() + timeout
     with as_member(network, agent) as client:
-        messages, remaining = client.fetch(
-            most,
-            max_bytes,
-            lease=lease,
-            timeout=forever if timeout is None else timeout,
-        )
+        messages: Sequence[Message] = ()
+        remaining = 0
+        while not messages and _has_news(client, deadline):
+            messages, remaining = client.fetch(most, max_bytes, lease=lease)
         return _hand_over(client, messages, remaining, as_json=as_json, ack=not no_ack)
+
+
+def _has_news(client: Client, deadline: float) -> bool:
+    """Whether there is mail that is more than an ack, or comes until `deadline`."""
+    while True:
+        wait_s = min(max(0.0, deadline - monotonic()), LONGEST_S)
+        ms = int(wait_s * 1000)
+        (news, *_), _ = client.call("news", 0, ms, timeout=wait_s + SLACK_S)
+        if news:
+            return True
+        if monotonic() >= deadline - 0.001:
+            return False
 
 
 def _waiting(client: Client) -> int:
@@ -88,12 +104,21 @@ def _hand_over(
     """Write, then ack. Whatever is raised on the way, closing releases the leases."""
     views = [of_message(each) for each in messages]
     whole = not as_json and any(map(is_long, views)) and not keeps_history(client)
-    code = _show(views, remaining, as_json=as_json, whole=whole)
+    paused = not views and _is_paused(client)
+    code = _show(views, remaining, as_json=as_json, whole=whole, paused=paused)
     if ack:
         confirm(client, messages)
     else:
         client.close(keep_leases=True)
     return code
+
+
+def _is_paused(client: Client) -> bool:
+    """Whether a person has stopped deliveries: else who reads nothing thinks that there
+    is nothing."""
+    (_, _, _, paused), _ = client.call("news", 0, 0)
+    assert isinstance(paused, bool)
+    return paused
 
 
 def keeps_history(client: Client) -> bool:
@@ -103,9 +128,18 @@ def keeps_history(client: Client) -> bool:
 
 
 def _show(
-    views: Sequence[View], remaining: int, *, as_json: bool, whole: bool = False
+    views: Sequence[View],
+    remaining: int,
+    *,
+    as_json: bool,
+    whole: bool = False,
+    paused: bool = False,
 ) -> int:
-    found = {"messages": [document(each) for each in views], "remaining": remaining}
+    found = {
+        "messages": [document(each) for each in views],
+        "remaining": remaining,
+        **({"paused": True} if paused else {}),
+    }
 
     def human() -> Iterator[str]:
         for each in views:
@@ -113,7 +147,9 @@ def _show(
             yield ""
         if remaining:
             yield f"{remaining} more"
-        if not views:
+        if paused:
+            yield "a person has paused deliveries; see ipcbus status"
+        elif not views:
             yield "no mail"
 
     emit(found, human, as_json=as_json)

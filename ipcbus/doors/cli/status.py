@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import emit, pairs
 from ipcbus.doors.cli.session import as_either
+from ipcbus.doors.view import timestamp
 from ipcbus.networks import VOLATILE, choose
 
 
@@ -34,6 +36,16 @@ def status(network: str | None, agent: str | None, as_json: bool) -> None:
     def human() -> Iterator[str]:
         if found["volatile"]:
             yield f"{chosen.name} is {VOLATILE}"
-        yield from pairs(found)
+        guards = found["guards"]
+        rows = {", ".join(row["agents"]): _turns(row) for row in guards["rounds"]}
+        ended = dict.fromkeys(guards["threads"], "has had all its turns")
+        yield from pairs({**found, "guards": {**rows, **ended}})
 
     emit(found, human, as_json=as_json)
+
+
+def _turns(row: dict[str, Any]) -> str:
+    """Of agents that answer each other, for people."""
+    if row["until_ms"]:
+        return f"stopped until {timestamp(row['until_ms'])}"
+    return f"{row['turns']} turns in the last minute"

@@ -43,6 +43,13 @@ class MemoryRegistry:
         self._state.write()
         self._state.subscriptions.pop(subscription)
 
+    def put_pause(self, agent: int, paused: int) -> None:
+        self._state.write()
+        if paused:
+            self._state.pauses.put(agent, True)
+        else:
+            self._state.pauses.pop(agent)
+
     def put_counters(self, counters: Mapping[str, int]) -> None:
         self._state.write()
         self._state.counters.put(0, dict(counters))

@@ -97,6 +97,7 @@ class State:
         self.keys: Table[str, AgentKey] = Table(self.undo)
         self.aliases: Table[str, Alias] = Table(self.undo)
         self.subscriptions: Table[Subscription, Subscription] = Table(self.undo)
+        self.pauses: Table[int, bool] = Table(self.undo)
         self.link_rows: Table[int, LinkRow] = Table(self.undo)
         self.pins: Table[str, str] = Table(self.undo)
         self.grants: Table[tuple[str, str], ReplyGrant] = Table(self.undo)

@@ -83,6 +83,7 @@ class MemoryStore:
             network_id=blake2b(state.network.encode(), digest_size=8).hexdigest(),
             links=state.link_rows.values(),
             pins={name: state.pins[name] for name in state.pins.in_order()},
+            pauses=state.pauses.in_order(),
         )
 
     def usurp(self) -> None:

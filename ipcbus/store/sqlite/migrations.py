@@ -225,11 +225,21 @@ def _eras(db: apsw.Connection) -> None:
     db.execute(_FIRST_ERA if indexed else "DROP TABLE words")
 
 
+_PAUSES = """
+CREATE TABLE pauses(agent INTEGER PRIMARY KEY);  -- 0: the whole network
+"""
+
+
+def _pauses(db: apsw.Connection) -> None:
+    db.execute(_PAUSES)
+
+
 MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (
     _first,
     _links,
     _runs,
     _eras,
+    _pauses,
 )
 
 KNOWN: Final = len(MIGRATIONS)

@@ -57,6 +57,7 @@ class SqliteRegistry:
             network_id=network_id,
             links=[LinkRow(*row) for row in read("SELECT * FROM links ORDER BY 1")],
             pins=dict(read("SELECT * FROM pins")),
+            pauses=[number for (number,) in read("SELECT * FROM pauses ORDER BY 1")],
         )
 
     @translated
@@ -96,6 +97,14 @@ class SqliteRegistry:
         self._db.write().execute(
             "DELETE FROM subscriptions WHERE agent = ? AND pattern = ?", subscription
         )
+
+    @translated
+    def put_pause(self, agent: int, paused: int) -> None:
+        db = self._db.write()
+        if paused:
+            db.execute("INSERT OR REPLACE INTO pauses VALUES(?)", (agent,))
+        else:
+            db.execute("DELETE FROM pauses WHERE agent = ?", (agent,))
 
     @translated
     def put_counters(self, counters: Mapping[str, int]) -> None:

@@ -25,6 +25,8 @@ def test_all_of_it_survives_a_restart(
         registry.put_subscription(Subscription(1, "build.*"))
         registry.put_subscription(Subscription(1, "build.*"))
         registry.put_counters({"accepted": 2**60, "acked": 1})
+        registry.put_pause(7, 1)
+        registry.put_pause(0, 1)
     store.close()
     again = unopened()
     found = again.open()
@@ -37,6 +39,7 @@ def test_all_of_it_survives_a_restart(
     assert found.aliases == [Alias("old", 1, 99)]
     assert found.subscriptions == [Subscription(1, "build.*")]
     assert found.counters == {"accepted": 2**60, "acked": 1}
+    assert found.pauses == [0, 7]
 
 
 def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(
@@ -56,6 +59,11 @@ def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(
         registry.put_subscription(Subscription(1, "a"))
         registry.delete_subscription(Subscription(1, "a"))
         registry.put_counters({"a": 1, "b": 2})
+        registry.put_pause(1, 1)
+        registry.put_pause(1, 1)
+        registry.put_pause(2, 1)
+        registry.put_pause(2, 0)
+        registry.put_pause(3, 0)
     with turn(store):
         store.registry.put_counters({"b": 3})
     store.close()
@@ -67,3 +75,4 @@ def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(
     assert found.aliases == [Alias("old", 2, 100)]
     assert found.subscriptions == []
     assert found.counters == {"b": 3}
+    assert found.pauses == [1]
