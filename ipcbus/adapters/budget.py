@@ -26,7 +26,7 @@ class Bounds(NamedTuple):
     """What one agent, or all of a network together, may do. 0 is no bound.
 
     Attributes:
-        turns_per_thread: answers in one conversation.
+        turns_per_thread: turns in one conversation, those without an answer as well.
         replies_per_hour: answers to one other agent, whatever the conversation.
         tokens_per_day: of all turns of a day (UTC), in and out.
         money_per_day: in the currency of the price list.
@@ -92,12 +92,13 @@ class Account:
                 usage.input * price.input + usage.output * price.output
             ) / 1e6
 
-    def answered(self, thread: str, peer: str, now: float) -> None:
-        """Book one answer."""
+    def took_turn(self, thread: str, answered: str | None, now: float) -> None:
+        """Book one turn, and who was `answered` by it, if it was anybody."""
         self.threads[thread] = self.threads.pop(thread, 0) + 1
         while len(self.threads) > MOST_THREADS:
             del self.threads[next(iter(self.threads))]
-        self.replies.setdefault(peer, []).append(now)
+        if answered is not None:
+            self.replies.setdefault(answered, []).append(now)
 
     def turn_page(self, now: float) -> None:
         """A new day begins with nothing spent; an hour forgets its answers."""
@@ -140,7 +141,7 @@ def over(
     account.turn_page(now)
     turns = account.threads.get(thread, 0)
     if 0 < bounds.turns_per_thread <= turns:
-        reason = f"{turns} answers in conversation {thread}"
+        reason = f"{turns} turns in conversation {thread}"
         return Stopped("turns_per_thread", reason, 0)
     replies = account.replies.get(peer, [])
     if 0 < bounds.replies_per_hour <= len(replies):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ipcbus.adapters.budget import Account, from_object, to_object
 from ipcbus.networks import Network
@@ -16,13 +16,16 @@ from ipcbus.protocol.address import check_name, fold
 
 T = TypeVar("T")
 
+FOLDER: Final = "agents"
+"""In that of the network."""
+
 
 class Ledger:
     """The account of one agent, which several of its runners may share."""
 
     def __init__(self, network: Network, agent: str) -> None:
         check_name(agent)
-        self._folder = network.folder / "agents"
+        self._folder = network.folder / FOLDER
         self._path = self._folder / f"{fold(agent)}.json"
 
     def read(self) -> Account:
@@ -40,7 +43,19 @@ class Ledger:
 
     def everybody(self) -> list[Account]:
         """The accounts of all agents of the network."""
-        return [_read(path) for path in sorted(self._folder.glob("*.json"))]
+        return [_read(path) for path in _paths(self._folder)]
+
+
+def accounts(network: Network) -> dict[str, Account]:
+    """Of all agents of a network that have one, by name."""
+    return {
+        path.name.removesuffix(".json"): _read(path)
+        for path in _paths(network.folder / FOLDER)
+    }
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json"))
 
 
 def _read(path: Path) -> Account:

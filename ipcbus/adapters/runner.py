@@ -34,6 +34,7 @@ from ipcbus.adapters.replies import Replies
 from ipcbus.adapters.thinking import Thinker
 from ipcbus.client.aio import AsyncClient
 from ipcbus.client.message import AsyncMessage
+from ipcbus.doors.tools.desk import Turn as Shown
 from ipcbus.errors import (
     AdapterFailed,
     AdapterMissing,
@@ -192,8 +193,7 @@ class Runner:
                 await self._tell_of(stopped, {each.sender for each in batch})
             return
         try:
-            async with asyncio.timeout(self._profile.bounds.turn_s or None):
-                text = await self._think(batch)
+            await self._think_and_answer(thread, batch)
         except TimeoutError:
             seconds = self._profile.bounds.turn_s
             self._give_back(batch, f"a turn took longer than {seconds:g} s", AGAIN_S)
@@ -205,7 +205,12 @@ class Runner:
             self._give_back(batch, str(error), max(AGAIN_S, error.retry_after_s))
         except AdapterFailed as error:
             self._give_back(batch, str(error), AGAIN_S)
-        else:
+
+    async def _think_and_answer(self, thread: str, batch: list[AsyncMessage]) -> None:
+        assert self._thinker is not None
+        with self._thinker.reading() as shown:
+            async with asyncio.timeout(self._profile.bounds.turn_s or None):
+                text = await self._think(batch, shown)
             await self._answer(thread, batch, text)
 
     async def _needs_answer(self, message: AsyncMessage) -> bool:
@@ -216,19 +221,21 @@ class Runner:
             return False
         return True
 
-    async def _think(self, batch: Sequence[AsyncMessage]) -> str:
+    async def _think(self, batch: Sequence[AsyncMessage], shown: Shown) -> str:
         assert self._thinker is not None
         thread = batch[-1].thread
         listeners = [each for each in batch if PROGRESS in each.labels]
         if not listeners:
-            return await self._thinker.answer(thread, batch)
+            return await self._thinker.answer(thread, batch, shown)
         async with Progress(self._client, listeners[-1]) as progress:
-            return await self._thinker.answer(thread, batch, progress)
+            return await self._thinker.answer(thread, batch, shown, progress)
 
     async def _answer(self, thread: str, batch: list[AsyncMessage], text: str) -> None:
         peer, now = batch[-1].sender, self._clock()
-        if await self._replies.send(batch, text):
-            await self._change(lambda account: account.answered(thread, peer, now))
+        is_said = await self._replies.send(batch, text)
+        await self._change(
+            lambda one: one.took_turn(thread, peer if is_said else None, now)
+        )
         for each in batch:
             await each.ack()
 

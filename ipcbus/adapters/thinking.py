@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from ipcbus.adapters.base import (
@@ -30,6 +31,7 @@ from ipcbus.client.message import AsyncMessage
 from ipcbus.client.words import Page, Record
 from ipcbus.doors.tools.calls import call as carry_out
 from ipcbus.doors.tools.desk import Desk
+from ipcbus.doors.tools.desk import Turn as Shown
 from ipcbus.doors.tools.tool import Tool
 from ipcbus.doors.view import of_message, of_record
 from ipcbus.errors import (
@@ -105,17 +107,22 @@ class Thinker:
         self,
         thread: str | None,
         batch: Sequence[AsyncMessage],
+        shown: Shown,
         on_text: Callable[[str], object] | None = None,
     ) -> str:
         """What the model answers to `batch`, all of one conversation."""
         new = [said(of_message(each), self._who.name) for each in batch]
         past = await self._past(thread, batch)
         try:
-            return await self._loop([*past, *new], batch[-1].id, on_text)
+            return await self._loop([*past, *new], batch[-1].id, shown, on_text)
         except TooLong:
             if not past:
                 raise
-            return await self._loop(new, batch[-1].id, on_text)
+            return await self._loop(new, batch[-1].id, shown, on_text)
+
+    def reading(self) -> AbstractContextManager[Shown]:
+        """What tools show to the model within this is acked when it ends well."""
+        return self._desk.turn(is_sign=False).read()
 
     # --- what was said before ----------------------------------------------
 
@@ -184,6 +191,7 @@ class Thinker:
         self,
         conversation: list[Said],
         turn_id: str,
+        shown: Shown,
         on_text: Callable[[str], object] | None,
     ) -> str:
         """Ask, carry out the tools that it calls, and ask again."""
@@ -200,7 +208,8 @@ class Thinker:
             conversation.append(Said("assistant", answer.text, answer.calls))
             for one in answer.calls:
                 left -= 1
-                conversation.append(await self._carry_out(one, turn_id, left >= 0))
+                using = self._carry_out(one, turn_id, shown, left >= 0)
+                conversation.append(await using)
             if left <= 0:
                 conversation.append(Said(USER, NO_MORE_TOOLS))
 
@@ -231,14 +240,17 @@ class Thinker:
             name = type(self._adapter).__name__
             raise AdapterFailed(adapter=name, reason=repr(error)) from error
 
-    async def _carry_out(self, one: ToolCall, turn_id: str, is_allowed: bool) -> Said:
+    async def _carry_out(
+        self, one: ToolCall, turn_id: str, shown: Shown, is_allowed: bool
+    ) -> Said:
         """Use a tool; what it answered. Not allowed is an answer as well: platforms
         want one for each call."""
         if not is_allowed or one.name not in {tool.name for tool in self._who.tools}:
             error = {"code": "not_permitted", "message": f"no {one.name} in this turn"}
             return Said(TOOL, json.dumps({"error": error}), call=one)
         arguments = safe_to_repeat(turn_id, one)
-        answer = await asyncio.to_thread(carry_out, self._desk, one.name, arguments)
+        with shown.taken() as desk:
+            answer = await asyncio.to_thread(carry_out, desk, one.name, arguments)
         return Said(TOOL, json.dumps(answer, default=str), call=one)
 
 

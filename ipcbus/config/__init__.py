@@ -11,10 +11,14 @@
     bridges:
       dev-scratch:
         between: [dev, scratch]
+    agents:
+      parrot:
+        network: dev
+        adapter: echo
+    prices: prices.yaml # what models cost (`prices`)
 
 An error names the file, the path in it (networks.dev.port) with its line, what is
-wrong, and what is allowed. `agents` is a name kept for what a later version will read
-there.
+wrong, and what is allowed.
 
 `ipcbus config schema` prints `schema()`, which editors use to complete and check.
 """
@@ -28,10 +32,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ipcbus.broker.settings import Settings
-from ipcbus.config import bridges
+from ipcbus.config import agents, bridges
+from ipcbus.config.agents import AgentConfig, SharedLimits
 from ipcbus.config.bridges import BridgeConfig
-from ipcbus.config.kinds import FLAG, HOST, PORT, Choice, Kind
-from ipcbus.config.reading import NAME, Place, an_object, mapping, named, values
+from ipcbus.config.kinds import FILE, FLAG, HOST, PORT, Choice, Kind
+from ipcbus.config.reading import (
+    NAME,
+    Place,
+    an_object,
+    file,
+    mapping,
+    named,
+    values,
+)
 from ipcbus.config.settings import FIELDS, KINDS, checked, overrides, settings_from
 from ipcbus.protocol.address import fold
 
@@ -39,9 +52,11 @@ if TYPE_CHECKING:
     from ipcbus.config.document import Item
 
 __all__ = [
+    "AgentConfig",
     "BridgeConfig",
     "Config",
     "NetworkConfig",
+    "SharedLimits",
     "dump",
     "load",
     "overrides",
@@ -50,8 +65,8 @@ __all__ = [
     "to_dict",
 ]
 
-RESERVED: Final = ("agents",)
-_SECTIONS: Final = ("networks", "bridges")
+_SECTIONS: Final = ("networks", "bridges", "agents")
+_TOP: Final[Mapping[str, Kind]] = {"prices": FILE}
 _SOME: Final = {"type": "object", "minProperties": 1}
 LOOPBACK: Final = "127.0.0.1"
 DURABLE: Final = "durable"
@@ -66,6 +81,7 @@ class NetworkConfig:
         port: TCP port; 0 for any free one.
         plain: no encryption and no proof of identity; on loopback only.
         store: `durable` keeps messages on disk, `memory` in the broker alone.
+        agent_limits: what its agents of this file may spend together.
     """
 
     name: str
@@ -74,14 +90,21 @@ class NetworkConfig:
     plain: bool = False
     store: str = DURABLE
     settings: Settings = field(default_factory=Settings)
+    agent_limits: SharedLimits = field(default=SharedLimits())
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a file says: networks and bridges, by their names as written."""
+    """What a file says: networks, bridges and agents, by their names as written.
+
+    Attributes:
+        prices: a file with what models cost; None: nobody knows.
+    """
 
     networks: Mapping[str, NetworkConfig]
     bridges: Mapping[str, BridgeConfig] = field(default_factory=dict)
+    agents: Mapping[str, AgentConfig] = field(default_factory=dict)
+    prices: Path | None = None
 
 
 _KEYS: Final[Mapping[str, Kind]] = {
@@ -103,11 +126,16 @@ def load(path: str | os.PathLike[str]) -> Config:
 
 def to_dict(config: Config) -> dict[str, Any]:
     """The whole configuration, defaults included, as the file would write it."""
+    prices = {} if config.prices is None else {"prices": str(config.prices)}
     return {
         "networks": {name: _described(net) for name, net in config.networks.items()},
         "bridges": {
             name: bridges.described(bridge) for name, bridge in config.bridges.items()
         },
+        "agents": {
+            name: agents.described(agent) for name, agent in config.agents.items()
+        },
+        **prices,
     }
 
 
@@ -123,7 +151,8 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file."""
     settings = {key: kind.schema() for key, kind in KINDS.items()}
     network = {key: kind.schema() for key, kind in _KEYS.items()}
-    empty = {"type": ["object", "array", "null"], "maxProperties": 0, "maxItems": 0}
+    network["settings"] = an_object(settings, null=True)
+    network["agent_limits"] = agents.limits_schema(agents.SHARED)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ipcbus configuration",
@@ -132,13 +161,11 @@ def schema() -> dict[str, Any]:
                 "networks": {
                     "type": ["object", "null"],
                     "propertyNames": NAME,
-                    "additionalProperties": an_object(
-                        {**network, "settings": an_object(settings, null=True)},
-                        null=True,
-                    ),
+                    "additionalProperties": an_object(network, null=True),
                 },
                 "bridges": bridges.schema(),
-                **dict.fromkeys(RESERVED, empty),
+                "agents": agents.schema(),
+                **{key: kind.schema() for key, kind in _TOP.items()},
             }
         ),
         "anyOf": [{"required": [key], "properties": {key: _SOME}} for key in _SECTIONS],
@@ -146,21 +173,24 @@ def schema() -> dict[str, Any]:
 
 
 def _config(place: Place, item: Item) -> Config:
-    top = mapping(place, item, (*_SECTIONS, *RESERVED))
-    for key in RESERVED:
-        if key in top and top[key].value:
-            raise place.of(key, top[key]).wrong(
-                "is not read by this version; leave it out or empty"
-            )
+    top = mapping(place, item, (*_SECTIONS, *_TOP))
     if not any(key in top and top[key].value for key in _SECTIONS):
-        raise place.wrong("networks is missing: name at least one, or a bridge")
+        raise place.wrong(
+            "networks is missing: name at least one, or a bridge, or an agent"
+        )
     networks: Mapping[str, NetworkConfig] = {}
+    found: dict[str, Any] = values(place, top, _TOP)
     if "networks" in top:
         networks = _networks(place.of("networks", top["networks"]), top["networks"])
-    if "bridges" not in top:
-        return Config(networks)
-    at = place.of("bridges", top["bridges"])
-    return Config(networks, bridges.read(at, top["bridges"], networks))
+    if "bridges" in top:
+        at = place.of("bridges", top["bridges"])
+        found["bridges"] = bridges.read(at, top["bridges"], networks)
+    if "agents" in top:
+        at = place.of("agents", top["agents"])
+        found["agents"] = agents.read(at, top["agents"], networks)
+    if "prices" in found:
+        found["prices"] = file(place.of("prices", top["prices"]), found["prices"])
+    return Config(networks, **found)
 
 
 def _networks(place: Place, item: Item) -> Mapping[str, NetworkConfig]:
@@ -179,12 +209,12 @@ def _networks(place: Place, item: Item) -> Mapping[str, NetworkConfig]:
 
 def _network(place: Place, name: str, item: Item) -> NetworkConfig:
     named(place, name)
-    keys = mapping(place, item, (*_KEYS, "settings"))
+    keys = mapping(place, item, (*_KEYS, "settings", "agent_limits"))
     found = values(place, keys, _KEYS)
-    settings = Settings()
-    if "settings" in keys:
-        settings = _settings(place.of("settings", keys["settings"]), keys["settings"])
-    network = NetworkConfig(name, settings=settings, **found)
+    for key, read in (("settings", _settings), ("agent_limits", agents.shared)):
+        if key in keys:
+            found[key] = read(place.of(key, keys[key]), keys[key])
+    network = NetworkConfig(name, **found)
     if network.plain and not network.host.startswith("127."):
         raise place.of("plain", keys["plain"]).wrong(
             f"would open this network to all who reach {network.host}; "
@@ -207,4 +237,5 @@ def _described(network: NetworkConfig) -> dict[str, Any]:
         key: kind.show(getattr(network.settings, FIELDS[key]))
         for key, kind in KINDS.items()
     }
-    return {**keys, "settings": settings}
+    limits = network.agent_limits._asdict()
+    return {**keys, "settings": settings, "agent_limits": limits}

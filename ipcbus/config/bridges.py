@@ -12,14 +12,21 @@ by another machine. Whether it is known is seen when the bridge is started.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ipcbus.config.kinds import FLAG, Kind
-from ipcbus.config.reading import NAME, Place, an_object, mapping, named, values
+from ipcbus.config.kinds import FILE, FLAG, Kind
+from ipcbus.config.reading import (
+    NAME,
+    Place,
+    an_object,
+    file,
+    mapping,
+    named,
+    values,
+)
 from ipcbus.protocol.address import fold
 
 if TYPE_CHECKING:
@@ -50,23 +57,7 @@ class BridgeConfig:
         return frozenset(map(fold, self.between))
 
 
-@dataclass(frozen=True, slots=True)
-class _File(Kind):
-    """The path of a file; whether it is there is asked where it begins is known."""
-
-    def parse(self, text: str, quoted: bool) -> str:
-        if not text:
-            raise ValueError(f"{text!r} is not {self.allowed()}")
-        return text
-
-    def allowed(self) -> str:
-        return "the path of a file, from the folder of this one or absolute"
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1, "description": self.allowed()}
-
-
-_KEYS: Final[Mapping[str, Kind]] = {"rules": _File(), "one_way": FLAG}
+_KEYS: Final[Mapping[str, Kind]] = {"rules": FILE, "one_way": FLAG}
 KEYS: Final = ("between", *_KEYS)
 
 
@@ -119,7 +110,7 @@ def _bridge(place: Place, name: str, item: Item) -> BridgeConfig:
     between = _between(place.of("between", keys["between"]), keys["between"])
     found = values(place, keys, _KEYS)
     if "rules" in found:
-        found["rules"] = _file(place.of("rules", keys["rules"]), found["rules"])
+        found["rules"] = file(place.of("rules", keys["rules"]), found["rules"])
     return BridgeConfig(name, between, **found)
 
 
@@ -137,20 +128,6 @@ def _between(place: Place, item: Item) -> tuple[str, str]:
     if fold(first) == fold(second):
         raise place.wrong(f"{first} is there twice; it must be {PAIR}, not one with it")
     return first, second
-
-
-def _file(place: Place, text: str) -> Path:
-    """Absolute, as the bridge runs in another folder."""
-    path = (Path(place.file).parent / text).absolute()
-    try:
-        is_file = stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError as error:
-        raise place.wrong(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
-        raise place.wrong(f"{path} cannot be read: {error}") from error
-    if not is_file:
-        raise place.wrong(f"{path} is not a file")
-    return path
 
 
 def _check_apart(place: Place, one: BridgeConfig, other: BridgeConfig) -> None:

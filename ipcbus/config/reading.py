@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ipcbus.config.kinds import Kind
@@ -73,11 +75,26 @@ def values(
 
 
 def named(place: Place, name: str) -> str:
-    """`name`, if a network or a bridge can have it."""
+    """`name`, if a network, a bridge or an agent can have it."""
     try:
         return check_name(name)
     except InvalidAddress as error:
         raise place.wrong(error.reason) from error
+
+
+def file(place: Place, text: str) -> Path:
+    """The file that `text` names, from the folder of the one that is read. Absolute, as
+    who reads it runs in another folder."""
+    path = (Path(place.file).parent / text).absolute()
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError as error:
+        raise place.wrong(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise place.wrong(f"{path} cannot be read: {error}") from error
+    if not is_file:
+        raise place.wrong(f"{path} is not a file")
+    return path
 
 
 def an_object(properties: dict[str, Any], *, null: bool = False) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Serve all networks of a configuration and keep them served, as compose does.
 
 One child process for each network (a ZAP handler, a lock and a store belong to one
-process, R18), and one for each bridge. What is done when one ends is the table in
-`restarts`.
+process, R18), and one for each bridge and each agent, the clients. What is done when
+one ends is the table in `restarts`.
 
-A network or bridge that is given up does not stop the others. SIGTERM, SIGINT or
-SIGHUP ends all of them, the bridges first: one that lost its broker would start
-another. Should the supervisor itself be killed, the kernel sends its children SIGTERM
-(PR_SET_PDEATHSIG): they end cleanly, and whoever starts next finds the locks free. The
-code that asks for this runs between fork and exec, which is safe in a process without
-threads and without a ZeroMQ context; this one has neither.
+One that is given up does not stop the others. SIGTERM, SIGINT or SIGHUP ends all of
+them, the clients first: one that lost its broker would start another. Should the
+supervisor itself be killed, the kernel sends its children SIGTERM (PR_SET_PDEATHSIG):
+they end cleanly, and whoever starts next finds the locks free. The code that asks for
+this runs between fork and exec, which is safe in a process without threads and without
+a ZeroMQ context; this one has neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Final, NamedTuple
 
@@ -30,8 +30,10 @@ from ipcbus.config import Config, NetworkConfig, overrides
 from ipcbus.errors import IpcbusError, UsageError
 from ipcbus.networks import Network, Saved, create
 from ipcbus.protocol.address import fold
-from ipcbus.transport import bridging, launch
+from ipcbus.transport import agents, bridging, launch
+from ipcbus.transport.agents import AgentWard
 from ipcbus.transport.bridging import BridgeWard
+from ipcbus.transport.clients import ClientWard
 from ipcbus.transport.restarts import STEADY_S, Then, delay
 from ipcbus.transport.volatile import check_change
 from ipcbus.transport.wards import BrokerWard, Note, Ready, Ward
@@ -40,7 +42,7 @@ LOCK_S: Final = 1.0
 """Seconds between two looks at a lock that another broker holds."""
 
 GRACE_S: Final = 10.0
-"""Seconds that brokers have to end before they are killed; bridges have half of it."""
+"""Seconds that brokers have to end before they are killed; clients have half of it."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -53,12 +55,13 @@ def run(
     *,
     command: launch.Command = launch.command,
     bridge_command: bridging.Command = bridging.command,
+    agent_command: agents.Command = agents.command,
     grace_s: float = GRACE_S,
 ) -> int:
     """Serve `config` until a signal (returns 0) or until nothing is left to serve
     (returns 0 if all were told to end, else the exit code of the first given up).
 
-    A bridge counts as something to serve unless all networks of `config` that it joins
+    A client counts as something to serve unless all networks of `config` that it is of
     are over.
 
     Call it from the main thread. Raises, before anything is started, what keeps a
@@ -69,13 +72,17 @@ def run(
     brokers = [
         BrokerWard(*set_up(each), command, ready) for each in config.networks.values()
     ]
-    bridges = [
-        BridgeWard(each, _joined(each.pair, brokers), bridge_command, note)
+    clients: list[ClientWard] = [
+        BridgeWard(each, _among(brokers, each.between), bridge_command, note)
         for each in config.bridges.values()
+    ]
+    clients += [
+        AgentWard(each, _among(brokers, [each.network]), agent_command, note)
+        for each in config.agents.values()
     ]
     with _signals() as stopping, selectors.DefaultSelector() as selector:
         selector.register(stopping, selectors.EVENT_READ)
-        supervisor = _Supervisor(brokers, bridges, selector, note)
+        supervisor = _Supervisor(brokers, clients, selector, note)
         try:
             while supervisor.turn():
                 pass
@@ -83,7 +90,7 @@ def run(
             supervisor.stop(grace_s)
     if supervisor.told_to_stop:
         return 0
-    return next((ward.code for ward in [*brokers, *bridges] if ward.code), 0)
+    return next((ward.code for ward in [*brokers, *clients] if ward.code), 0)
 
 
 def set_up(wanted: NetworkConfig) -> tuple[Network, Saved]:
@@ -105,8 +112,9 @@ def set_up(wanted: NetworkConfig) -> tuple[Network, Saved]:
     return network, saved
 
 
-def _joined(pair: frozenset[str], brokers: list[BrokerWard]) -> list[BrokerWard]:
-    return [ward for ward in brokers if fold(ward.name) in pair]
+def _among(brokers: list[BrokerWard], names: Iterable[str]) -> list[BrokerWard]:
+    wanted = {fold(name) for name in names}
+    return [ward for ward in brokers if fold(ward.name) in wanted]
 
 
 class _Event(NamedTuple):
@@ -120,13 +128,13 @@ class _Supervisor:
     def __init__(
         self,
         brokers: list[BrokerWard],
-        bridges: list[BridgeWard],
+        clients: list[ClientWard],
         selector: selectors.BaseSelector,
         note: Note,
     ) -> None:
         self._brokers = brokers
-        self._bridges = bridges
-        self._wards: list[Ward] = [*brokers, *bridges]
+        self._clients = clients
+        self._wards: list[Ward] = [*brokers, *clients]
         self._selector = selector
         self._note = note
         self._before_exec = _die_with_parent()
@@ -149,7 +157,7 @@ class _Supervisor:
 
     def stop(self, grace_s: float) -> None:
         """End all children, and be sure of it."""
-        _end(self._bridges, grace_s / 2)
+        _end(self._clients, grace_s / 2)
         _end(self._brokers, grace_s)
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, _Event) and key.data.ended:
@@ -160,7 +168,7 @@ class _Supervisor:
 
     def _has_more_to_do(self) -> bool:
         return not all(ward.is_over for ward in self._brokers) or any(
-            ward.is_needed for ward in self._bridges
+            ward.is_needed for ward in self._clients
         )
 
     def _wait_s(self) -> float | None:

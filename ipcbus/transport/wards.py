@@ -1,4 +1,4 @@
-"""What a supervisor looks after: processes that serve a network or bridge two.
+"""What a supervisor looks after: processes that serve networks, and their clients.
 
 A ward knows how its process is started, what it says and what its end means. When that
 is done, and what follows, is decided by the supervisor, for all of them alike.
@@ -20,7 +20,7 @@ Ready = Callable[[BrokerInfo], None]
 """Told of each broker that can be connected to."""
 
 Note = Callable[[str, str], None]
-"""Told (network or bridge, sentence) of all else that a person may want to see."""
+"""Told (network, bridge or agent, sentence) of all that a person may want to see."""
 
 BeforeExec = Callable[[], None]
 

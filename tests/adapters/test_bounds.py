@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ import ipcbus
 from ipcbus.adapters.base import Answer, Turn, Usage
 from ipcbus.adapters.budget import Account, Bounds
 from tests.adapters.conftest import ask, received
-from tests.adapters.models import Told, serving
+from tests.adapters.models import Told, serving, until
 
 # --- bounds -----------------------------------------------------------------------
 
@@ -40,6 +41,29 @@ def test_an_agent_that_has_answered_enough_stops_and_says_so(
                 assert answer.body == "again"
 
     asyncio.run(story())
+
+
+def test_a_turn_without_an_answer_counts_as_well(alice: ipcbus.Client) -> None:
+    async def story() -> None:
+        bounds = Bounds(turns_per_thread=2)
+        async with serving(Told("NO_REPLY"), bounds=bounds):
+            for _ in range(2):  # one after the other: what comes at once is one turn
+                before = _acked(alice)
+                alice.send("llama", "go on", thread="t")
+                await until(partial(_is_acked, alice, before))
+            alice.send("llama", "go on", thread="t")
+            [told] = await received(alice)
+            assert "2 turns in conversation t" in told.body
+
+    asyncio.run(story())
+
+
+def _acked(client: ipcbus.Client) -> int:
+    return int(client.status()["counters"].get("acked", 0))
+
+
+def _is_acked(client: ipcbus.Client, before: int) -> bool:
+    return _acked(client) > before
 
 
 def test_tokens_of_a_day_are_bounded(alice: ipcbus.Client) -> None:

@@ -34,12 +34,12 @@ def test_a_conversation_ends_after_so_many_turns_until_a_person_says() -> None:
     account, bounds = Account(), Bounds(turns_per_thread=2)
     for _ in range(2):
         assert over(account, bounds, "t", "bob", NOON) is None
-        account.answered("t", "bob", NOON)
+        account.took_turn("t", "bob", NOON)
 
     account.stopped = over(account, bounds, "t", "bob", NOON)
 
     assert account.stopped == Stopped(
-        "turns_per_thread", "2 answers in conversation t", 0
+        "turns_per_thread", "2 turns in conversation t", 0
     )
     assert over(account, bounds, "another", "bob", NOON) is None
     account.resume()
@@ -49,7 +49,7 @@ def test_a_conversation_ends_after_so_many_turns_until_a_person_says() -> None:
 def test_one_other_agent_is_answered_so_often_within_an_hour() -> None:
     account, bounds = Account(), Bounds(replies_per_hour=2)
     for minute in (0, 30):
-        account.answered(f"t{minute}", "bob", NOON + 60 * minute)
+        account.took_turn(f"t{minute}", "bob", NOON + 60 * minute)
 
     stopped = over(account, bounds, "t", "bob", NOON + 60 * 40)
 
@@ -122,7 +122,7 @@ def test_an_account_is_sound_whatever_is_booked(
             case "spend":
                 account.spend(Usage(number, number), Price(1, 1), now)
             case "answered":
-                account.answered(f"t{number}", f"p{number % 3}", now)
+                account.took_turn(f"t{number}", f"p{number % 3}", now)
             case "resume":
                 account.stopped = over(account, Bounds(1, 1, 1), "t1", "p1", now)
                 account.resume()
@@ -136,8 +136,8 @@ def test_an_account_is_sound_whatever_is_booked(
 def test_of_many_conversations_those_that_are_idle_longest_are_forgotten() -> None:
     account = Account()
     for number in range(MOST_THREADS + 5):
-        account.answered(f"t{number}", "bob", NOON)
-        account.answered("busy", "bob", NOON)
+        account.took_turn(f"t{number}", "bob", NOON)
+        account.took_turn("busy", "bob", NOON)
 
     account.check_invariants()
     assert "t0" not in account.threads
@@ -146,7 +146,7 @@ def test_of_many_conversations_those_that_are_idle_longest_are_forgotten() -> No
 
 def test_a_ledger_survives_and_counts_all_of_a_network(network: Network) -> None:
     Ledger(network, "Ann").change(lambda one: one.spend(Usage(5, 5), None, NOON))
-    Ledger(network, "bob").change(lambda one: one.answered("t", "ann", NOON))
+    Ledger(network, "bob").change(lambda one: one.took_turn("t", "ann", NOON))
 
     assert Ledger(network, "ann").read().tokens == 10
     assert sorted(one.tokens for one in Ledger(network, "bob").everybody()) == [0, 10]

@@ -151,6 +151,26 @@ def test_a_model_writes_to_others_and_reads_what_came_of_it(
     asyncio.run(story())
 
 
+def test_what_a_tool_showed_is_acked_when_the_turn_is_answered(
+    alice: ipcbus.Client,
+) -> None:
+    """And so is never taken for mail that waits for an answer."""
+
+    async def story() -> None:
+        with ipcbus.connect("dev", agent="bob") as bob:
+            model = Told(in_turn(calls("ask", to="bob", text="Green?"), "It is."))
+            async with serving(model):
+                asking = asyncio.create_task(ask(alice, "Is it green?"))
+                [question] = await asyncio.to_thread(bob.receive, 1, 20)
+                question.reply("yes")
+                question.ack()
+                assert (await asking).body == "It is."
+                await until(lambda: alice.status()["counters"].get("acked", 0) == 4)
+        assert len(model.turns) == 2
+
+    asyncio.run(story())
+
+
 def test_a_model_learns_what_was_wrong_with_its_call(alice: ipcbus.Client) -> None:
     async def story() -> None:
         model = Told(

@@ -39,9 +39,8 @@ class Played(NamedTuple):
 
 def play(folder: Path, sabotage: str = "", scenes: str = "stage.SCENES") -> Played:
     """Run the demo in a process of its own, after some lines that spoil it."""
-    imports = (
-        "import sys\nfrom ipcbus.doors.demo import across, bridge, cast, scenes, stage"
-    )
+    rooms = "across, agents, bridge, cast, scenes, stage"
+    imports = f"import sys\nfrom ipcbus.doors.demo import {rooms}"
     program = f"{imports}\n{sabotage}\nsys.exit(stage.main({scenes}))"
     began = time.monotonic()
     done = subprocess.run(
@@ -79,6 +78,8 @@ def test_it_proves_all_that_it_claims(tmp_path: Path) -> None:
         "a question crosses a bridge, and so does its answer",
         "a foreign sender is shown in full",
         "what a rule forbids is bounced and does not cross",
+        "agents of two networks work together over the bridge",
+        "two that thank each other without end are stopped by a limit",
         "nothing was lost on the way to the other network",
         "nothing crossed twice",
         "order was kept across the bridge",
@@ -137,6 +138,11 @@ SABOTAGE = {
         "across.WAIT_S = 5.0\nbridge.RULE = 'nobody@dev -> *@prod'",
         "[scenes.ask_across, scenes.forbidden]",
         ["what a rule forbids is bounced and does not cross"],
+    ),
+    "an agent that knows no limit": (
+        "agents.LIMIT = 'turns_per_thread=3'",
+        "[scenes.two_agents]",
+        ["two that thank each other without end are stopped by a limit"],
     ),
     "a scene that breaks off": (
         "def broken(story, cast):\n    raise stage.IpcbusError(reason='it broke')",

@@ -1,9 +1,9 @@
 """Supervises stand-ins: `python supervisor.py GRACE NAME=HOW,HOW... ...`
 
-A NAME is that of a network, or `BRIDGE:A+B` for a bridge between two. Each HOW is what
-`standin.py` or `bridge_standin.py` is told at one start, or "real" for the broker
-itself; the last one is for all later starts. Says one line of JSON for each broker
-that is ready and for each note.
+A NAME is that of a network, `BRIDGE:A+B` for a bridge between two, or `AGENT@NETWORK`.
+Each HOW is what `standin.py`, `bridge_standin.py` or `agent_standin.py` is told at one
+start, or "real" for the broker itself; the last one is for all later starts. Says one
+line of JSON for each broker that is ready and for each note.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ipcbus.config import BridgeConfig, Config, NetworkConfig
+from ipcbus.config import AgentConfig, BridgeConfig, Config, NetworkConfig
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch, supervise
 
@@ -37,15 +37,22 @@ def main(grace: str, *plans: str) -> int:
         how = next_of(f"{bridge.name}:{'+'.join(bridge.between)}")
         return [sys.executable, str(HERE / "bridge_standin.py"), how, bridge.name]
 
+    def agent_command(agent: AgentConfig) -> Sequence[str]:
+        how = next_of(agent.address)
+        return [sys.executable, str(HERE / "agent_standin.py"), how, agent.name]
+
+    networks = [name for name in hows if not {":", "@"} & {*name}]
     return supervise.run(
         Config(
-            {name: NetworkConfig(name) for name in hows if ":" not in name},
+            {name: NetworkConfig(name) for name in networks},
             dict(map(_bridge, (name for name in hows if ":" in name))),
+            {name: _agent(name) for name in hows if "@" in name},
         ),
         _ready,
         _note,
         command=command,
         bridge_command=bridge_command,
+        agent_command=agent_command,
         grace_s=float(grace),
     )
 
@@ -54,6 +61,11 @@ def _bridge(key: str) -> tuple[str, BridgeConfig]:
     name, _, between = key.partition(":")
     first, _, second = between.partition("+")
     return name, BridgeConfig(name, (first, second))
+
+
+def _agent(key: str) -> AgentConfig:
+    name, _, network = key.partition("@")
+    return AgentConfig(name, network, "echo")
 
 
 def _ready(info: BrokerInfo) -> None:

@@ -13,5 +13,6 @@ with 0 if all of it held, else with 1.
     cast     who plays, and what they do in more than one scene
     scenes   what is played in one network, and the order of all of it
     across   what is played between the two
+    agents   two agents that answer by themselves, one in each network
     stage    the home, the order of things, the exit code
 """

@@ -11,6 +11,7 @@ from typing import Final
 from ipcbus import networks
 from ipcbus.client.connect import connect
 from ipcbus.doors.demo.across import ask_across, forbidden, outage
+from ipcbus.doors.demo.agents import two_agents
 from ipcbus.doors.demo.cast import (
     WAIT_S,
     Cast,
@@ -187,6 +188,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     takeover,
     ask_across,
     forbidden,
+    two_agents,
     outage,
     books,
 )

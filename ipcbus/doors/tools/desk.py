@@ -73,6 +73,21 @@ class Turn:
             self._desk.put(self.shown)
             self.shown = []
 
+    @contextmanager
+    def read(self) -> Iterator[Self]:
+        """For a reader whose end is seen: what was shown within this has been read if
+        it ends well, and else by nobody."""
+        try:
+            yield self
+        except BaseException:
+            self.abandon()
+            raise
+        with self._lock:
+            self._is_over = True
+            seen, self.shown = self.shown, []
+        for message in seen:
+            _say(message.ack)
+
     def abandon(self) -> None:
         """Nobody waits for the answer: what it shows, or will show, was never seen."""
         with self._lock:
@@ -98,14 +113,16 @@ class Desk:
         *,
         program: str = "ipcbus call",
         create: bool = False,
+        start: bool = True,
     ) -> None:
         """`networks`: none means the only one there is, or IPCBUS_NETWORK's; with
-        `create` those that are missing are made. Without an `agent` the model
-        registers by itself (`sit_down`)."""
+        `create` those that are missing are made, and with `start` brokers that nobody
+        runs. Without an `agent` the model registers by itself (`sit_down`)."""
         self._named = tuple(networks)
         self._agent = agent
         self._program = program
         self._create = create
+        self._start = start
         self._clients: dict[str, Client] = {}
         self._shown: list[Message] = []
         self._opening = Lock()
@@ -166,8 +183,13 @@ class Desk:
     def _connect(self, network: str, agent: str) -> Client:
         if self._create:
             create(network)
-        program = self._program
-        return connect(network, agent=agent, timeout=CONNECT_S, program=program)
+        return connect(
+            network,
+            agent=agent,
+            start=self._start,
+            timeout=CONNECT_S,
+            program=self._program,
+        )
 
     def _own(self, network: str | None) -> str:
         if network is None:
@@ -199,7 +221,7 @@ class Desk:
     # --- what was shown ----------------------------------------------------
 
     def turn(self, *, is_sign: bool = True) -> Turn:
-        """A call has come. Unless it `is_sign` that the model lives, it acks nothing."""
+        """A call has come. If it is no sign that the model lives, it acks nothing."""
         with self._shown_lock:
             return Turn(self, self._shown_lock, self._shown if is_sign else ())
 
@@ -243,12 +265,16 @@ class Desk:
 
     # --- the end -----------------------------------------------------------
 
-    def close(self) -> None:
-        """Leave. What was shown and not confirmed comes again, as seen before."""
+    def give_back(self) -> None:
+        """What was shown and not confirmed comes again, as seen before."""
         with self._shown_lock:
             shown, self._shown = self._shown, []
         for message in shown:
             _say(partial(message.nack, reason="its reader left"))
+
+    def close(self) -> None:
+        """Give back what was shown, and leave."""
+        self.give_back()
         clients, self._clients = self._clients, {}
         for client in clients.values():
             client.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ipcbus.doors.saving import save_all
 from ipcbus.doors.text import LONG, safe_line
@@ -19,6 +19,7 @@ from ipcbus.protocol.messages import REPLY
 
 if TYPE_CHECKING:
     from ipcbus.client.message import Message
+    from ipcbus.client.pending import Pending
     from ipcbus.client.sync import Client
     from ipcbus.client.words import Record
     from ipcbus.doors.tools.desk import Desk
@@ -29,8 +30,8 @@ FEW: Final = 10
 A_REPLY: Final = "a reply"
 """What an `ask` that was accepted says it waited for."""
 
-SLICE_S: Final = 0.5
-"""How long one network is waited for before the others are looked at."""
+SLACK_S: Final = 5.0
+"""What a wait may take beyond its time before it is given up."""
 
 
 # --- send --------------------------------------------------------------------
@@ -68,38 +69,65 @@ def inbox(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
         return _past(desk, args)
     if args.get("peek"):
         return _peek(desk, args)
-    return _page(desk, args, 0.0)
+    page = _page(desk, args)
+    if not page["messages"]:
+        return page | news(desk.clients(args.get("network")), 0).said()
+    return page
 
 
 def wait(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
-    return _page(desk, args, args.get("timeout_s", MOST_WAIT_S))
-
-
-def _page(desk: Desk, args: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """A page of new mail, of all networks or one, waited for if there is none."""
     clients = [*desk.clients(args.get("network"))]
-    most = args.get("limit", FEW)
-    end = time.monotonic() + timeout
-    slice_s = timeout if len(clients) == 1 else SLICE_S
-    views, remaining = _gather(desk, clients, most, 0.0)
-    while not views and (left := end - time.monotonic()) > 0:
-        views, remaining = _gather(desk, clients, most, min(slice_s, left))
+    found = news(clients, args.get("timeout_s", MOST_WAIT_S))
+    return (_page(desk, args) if found.waiting else {"messages": []}) | found.said()
+
+
+class News(NamedTuple):
+    """How many messages wait that are more than acks; whether all is paused."""
+
+    waiting: int
+    paused: bool
+
+    def said(self) -> dict[str, str]:
+        return {"paused": "a person has stopped deliveries"} if self.paused else {}
+
+
+def news(clients: Iterable[Client], timeout: float) -> News:
+    """What there is, waited for if there is nothing; takes none of it.
+
+    The broker ends the wait of a session when the session begins another.
+    """
+    came = Event()
+    asked = [client.start_call("news", 0, int(timeout * 1000)) for client in clients]
+    for each in asked:
+        each.add_done_callback(partial(_ring, came, asked))
+    came.wait(timeout + SLACK_S)
+    states = [each.result(0)[0] for each in asked if each.done()]
+    paused = len(states) == len(asked) and all(state[3] for state in states)
+    return News(sum(state[0] for state in states), paused)
+
+
+def _ring(came: Event, asked: Sequence[Pending[Any]], one: Pending[Any]) -> None:
+    """It is enough that one has news, failed, or that nobody waits any more."""
+    if one.error() or one.value()[0][0] or all(each.done() for each in asked):
+        came.set()
+
+
+def _page(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
+    """A page of new mail, of all networks or one."""
+    clients = [*desk.clients(args.get("network"))]
+    views, remaining = _gather(desk, clients, args.get("limit", FEW))
     return _document(desk, views, remaining=remaining)
 
 
-def _gather(
-    desk: Desk, clients: Sequence[Client], most: int, timeout: float
-) -> tuple[list[View], int]:
-    """What is there, or comes in time, and how many are left."""
+def _gather(desk: Desk, clients: Sequence[Client], most: int) -> tuple[list[View], int]:
+    """What is there, and how many are left."""
     views: list[View] = []
     remaining, room = 0, PAGE_BYTES
     for client in clients:
         if len(views) >= most or room <= 0:
             remaining += _waiting(client)
             continue
-        messages, more = client.fetch(
-            most - len(views), room, lease=LEASE_S, timeout=timeout
-        )
+        messages, more = client.fetch(most - len(views), room, lease=LEASE_S)
         desk.show(messages)
         views += map(of_message, messages)
         room -= sum(len(message.raw_body) for message in messages)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.doors.cli.conftest import ROOT, Call, Run, read
 
 
@@ -65,10 +63,10 @@ def test_what_is_no_backup_is_not_restored(
 
 
 def test_every_configuration_that_is_shipped_is_good(run: Run) -> None:
-    files = sorted(str(path) for path in (ROOT / "configs").glob("*.yaml"))
-    if not files:
-        pytest.skip("no configs yet")
+    found = (ROOT / "configs").glob("*.yaml")
+    files = sorted(str(path) for path in found if path.stem != "prices")
 
+    assert files
     assert run("config", "check", *files).code == 0
 
 

@@ -300,3 +300,29 @@ def test_mail_is_waited_for_in_all_networks(alice: Desk, sit: Sit) -> None:
     sent(alice, "eve", "from dev")
     assert texts(call(wide, "wait", {"timeout_s": 20})) == ["from dev"]
     assert call(wide, "wait", {"timeout_s": 1}) == {"messages": []}
+
+
+def test_an_ack_wakes_nobody_and_comes_with_the_next_mail(
+    alice: Desk, bob: Desk
+) -> None:
+    alice.client().send("bob", "seen", kind="ack")
+    assert call(bob, "wait", {"timeout_s": 1}) == {"messages": []}
+
+    sent(alice, "bob", "hi")
+
+    assert texts(call(bob, "wait", {"timeout_s": 20})) == ["seen", "hi"]
+
+
+def test_who_is_paused_is_told_so_and_gets_its_mail_later(
+    alice: Desk, bob: Desk
+) -> None:
+    with ipcbus.connect("dev", agent="") as operator:
+        operator.call("pause", "bob")
+        sent(alice, "bob", "hi")
+        for tool, args in (("inbox", {}), ("wait", {"timeout_s": 1})):
+            found = call(bob, tool, args)
+            assert found["messages"] == []
+            assert found["paused"] == "a person has stopped deliveries"
+        operator.call("resume", "bob")
+
+    assert texts(call(bob, "wait", {"timeout_s": 20})) == ["hi"]
