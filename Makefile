@@ -11,11 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+AIMOCK_STAMP := $(VENV)/npm/apis/.installed
+CLIS_STAMP := $(VENV)/npm/clis/.installed
 TESTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install fmt lint types test check soak bench demo wheel clean
-.PHONY: bench-peers
+.PHONY: bench-peers test-clis
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,8 +47,25 @@ lint: venv  ## style and likely mistakes
 types: venv  ## mypy --strict over the package, bridges, tests and benchmarks
 	$(BIN)/mypy
 
-test: venv  ## all tests but the long ones; TESTS=tests/store for some of them
-	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+test: venv $(AIMOCK_STAMP)  ## all tests but the long ones; TESTS=tests/store for some of them
+	$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/clis $(TESTS)
+
+test-clis: venv $(CLIS_STAMP)  ## real Claude Code, Gemini CLI, Codex, MCP Inspector (1 GB from npm)
+	IPCBUS_REQUIRE_CLIS=1 $(BIN)/python -m pytest -q $(or $(TESTS),tests/clis)
+
+# What comes from npm goes into the virtual environment, where nobody takes it for ours.
+NPM_INSTALL = mkdir -p $(@D) && cp $< $(@D)/package.json && npm install \
+  --prefix $(@D) --no-package-lock --no-audit --no-fund --loglevel=error \
+  --fetch-retries=3 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000
+
+# Only a model for tests: without it they skip, but fail in CI.
+$(AIMOCK_STAMP): tests/doors/apis/package.json | $(STAMP)
+	@{ $(NPM_INSTALL); } && touch $@ || \
+	  echo "npm did not install aimock: tests that need it will skip" >&2
+
+$(CLIS_STAMP): tests/clis/package.json | $(STAMP)
+	$(NPM_INSTALL)
+	@touch $@
 
 check: lint types test  ## what must pass before a change is handed in
 
@@ -56,6 +75,8 @@ soak: venv  ## the long tests: kills, floods, millions of messages
 bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.bridge
+	$(BIN)/python -m benchmarks.hooks
+	$(BIN)/python -m benchmarks.tokens
 
 bench-peers: $(BENCH_STAMP)  ## the same work through other brokers that are installed
 	$(BIN)/python -m benchmarks.peers

@@ -23,7 +23,7 @@ from ipcbus.errors import BY_CODE, IpcbusError, UsageError
 
 @click.command()
 @click.argument("name", required=False)
-@click.argument("arguments", required=False, metavar="JSON")
+@click.argument("arguments", required=False, metavar="[JSON]")
 @click.option(
     "--network",
     "-n",

@@ -37,6 +37,8 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "up": _here("up", "Run the broker of a network, or all of a configuration."),
         "down": _here("down", "Stop the broker of a network."),
         "status": _here("status", "Show what a broker is doing."),
+        "pause": _here("pause", "Stop all deliveries, or those to single agents."),
+        "resume": _here("pause", "Let deliveries go on."),
         "networks": _here("networks", "List the networks of this machine."),
         "doctor": _here("doctor", "Look for what is wrong, and say how to mend it."),
     },
@@ -70,11 +72,24 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     },
     "AI agents": {
         "install": _here(
-            "install", "Put ipcbus into Claude Code, Gemini CLI or Codex."
+            "install",
+            "Put ipcbus into the settings of Claude Code, Gemini CLI or Codex.",
         ),
-        "uninstall": _here("install", "Take ipcbus out of them again."),
+        "uninstall": _here(
+            "install",
+            "Take ipcbus out of the settings of Claude Code, Gemini CLI or Codex.",
+        ),
         "tools": _here("tools", "Print the tools that models are given."),
         "call": _here("call", "Carry out a tool call of a model."),
+        "say": _here("say", "Say in plain words what to do."),
+        "hook": _here("hook", "Answer a hook of Claude Code, Gemini CLI or Codex."),
+        "mcp": _here("mcp", "Serve the tools to an MCP client."),
+        "run": _here("run", "Run a command and send what became of it."),
+        "agent": _here("agent", "Run an agent whose mail is answered by a model."),
+        "spent": _here("spent", "Show what agents with models have used today."),
+        "adapters": _here(
+            "adapters", "List and check adapters, by which models are agents."
+        ),
     },
     "Bridges": {
         "bridge": _here("bridge", "Carry mail between two networks."),

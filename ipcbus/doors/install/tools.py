@@ -24,6 +24,10 @@ WAITER_S: Final = 86_400
 """A day: as long as a session may be left idle and still be woken."""
 
 
+_BESIDE: Final = {"async": True, "asyncRewake": True}
+"""Of a waiter. The second alone lets a session begin only when its waiter has ended."""
+
+
 class Tool(NamedTuple):
     """A program that is installed into.
 
@@ -50,7 +54,7 @@ class Tool(NamedTuple):
         }
         for event in self.waiter:
             waiter = self._handler(who, WAIT, WAITER_S)
-            groups[event]["hooks"].append({**waiter, "asyncRewake": True})
+            groups[event]["hooks"].append({**waiter, **_BESIDE})
         return groups
 
     def _handler(self, who: Who, event: str, seconds: int) -> dict[str, Any]:

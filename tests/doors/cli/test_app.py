@@ -138,7 +138,14 @@ def test_completing_a_name_needs_no_command_either() -> None:
 
     names = [item.value for item in cli.shell_complete(ctx, "re")]
 
-    assert names == ["reply", "register", "rename", "revoke", "restore"]
+    assert names == [
+        "resume",
+        "reply",
+        "register",
+        "rename",
+        "revoke",
+        "restore",
+    ]
 
 
 def test_a_mistyped_command_is_answered_with_near_ones(run: Run) -> None:

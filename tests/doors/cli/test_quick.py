@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from typing import Any, NoReturn
 
 import pytest
 
 from ipcbus.client.message import Outgoing
-from ipcbus.doors.cli import commands, quick, reading, sending
+from ipcbus.doors.cli import commands, hooking, quick, reading, sending
 from ipcbus.errors import UsageError
 from tests.doors.cli.conftest import Run
 from tests.doors.cli.test_app import imported_by
@@ -53,9 +54,18 @@ def _nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def as_member(network: str | None, agent: str | None, timeout: float = 10) -> Stand:
         return Stand(network, agent, timeout)
 
+    signature = inspect.signature(hooking.hook)
+
+    def hook(*args: Any, **options: Any) -> NoReturn:
+        said = signature.bind(*args, **options)
+        said.apply_defaults()
+        raise Asked(repr(said.arguments))
+
+    monkeypatch.setattr(hooking, "hook", hook)
     for module in (sending, reading):
         monkeypatch.setattr(module, "as_member", as_member)
         monkeypatch.setattr(module, "emit", lambda *args, **options: None)
+    monkeypatch.setattr(reading, "monotonic", lambda: 0.0)
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("gc.freeze", lambda: None)  # the tests after this one live on
     monkeypatch.delenv("IPCBUS_NETWORK", raising=False)
@@ -91,6 +101,8 @@ def both(args: list[str]) -> bool:
         "check --no-ack --lease 2h -n dev",
         "wait --timeout 60 --as bob",
         "wait --no-ack --lease 500ms --json",
+        "hook claude Stop --network dev --as alice",
+        "hook --json gemini AfterAgent -n dev,prod",
     ],
 )
 def test_a_plain_line_is_read_here_and_as_click_reads_it(line: str) -> None:
@@ -117,6 +129,9 @@ def test_a_plain_line_is_read_here_and_as_click_reads_it(line: str) -> None:
         "check --max 3",
         "check --timeout 3",
         "wait --peek",
+        "hook claude",
+        "hook claude Stop again",
+        "hook claude wait --timeout 2h",
     ],
 )
 def test_any_other_line_is_left_to_click(line: str) -> None:
@@ -167,6 +182,7 @@ def test_every_option_read_here_is_one_of_the_command() -> None:
         ["send", "bob", "hi", "--network", "nowhere", "--as", "alice", "--json"],
         ["check", "--network", "nowhere", "--as", "bob", "--json"],
         ["wait", "--network", "nowhere", "--as", "bob", "--timeout", "1", "--json"],
+        ["hook", "claude", "Stop", "--network", "nowhere", "--as", "bob"],
     ],
 )
 def test_a_plain_line_loads_no_click(line: list[str]) -> None:

@@ -83,6 +83,7 @@ def test_only_claude_has_a_waiter_and_after_every_turn() -> None:
         "type": "command",
         "command": WHO.hook("claude", "wait"),
         "timeout": 86400,
+        "async": True,
         "asyncRewake": True,
     }
     both = [("claude", "SessionStart"), ("claude", "Stop")]
