@@ -48,7 +48,7 @@ types: venv  ## mypy --strict over the package, bridges, tests and benchmarks
 	$(BIN)/mypy
 
 test: venv $(AIMOCK_STAMP)  ## all tests but the long ones; TESTS=tests/store for some of them
-	$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/clis $(TESTS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --ignore=tests/clis $(TESTS)
 
 test-clis: venv $(CLIS_STAMP)  ## real Claude Code, Gemini CLI, Codex, MCP Inspector (1 GB from npm)
 	IPCBUS_REQUIRE_CLIS=1 $(BIN)/python -m pytest -q $(or $(TESTS),tests/clis)

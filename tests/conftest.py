@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,34 @@ IN_CI = bool(os.environ.get("CI"))
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are processors: most of these tests wait most of the time."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What `show` was told, wherever the test ran."""
+    told = [
+        f"{report.nodeid.rpartition('::')[2]}: {line}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, line in report.user_properties
+        if name == "figure"
+    ]
+    if told:
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{line}\n" for line in sorted(told)))
+
+
+@pytest.fixture
+def show(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tell a figure that no test asserts, or that people want to see; it stands at the
+    end of the run."""
+    return lambda line: record_property("figure", line)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,9 @@ def test_there_are_few_tools() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_schemas_cost_little(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_schemas_cost_little(name: str, show: Callable[[str], None]) -> None:
     cost = tokens(formatted(TOOLS, name))
-    with capsys.disabled():
-        print(f"\n{name}: {cost} tokens", end="")
+    show(f"{cost} tokens")
 
     assert cost < SCHEMA_TOKENS
 
