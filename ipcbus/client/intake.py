@@ -332,7 +332,8 @@ class Intake:
         """When `tick` has something to do before the next ping."""
         fetch = self._purpose
         if isinstance(fetch, Fetch):
-            return fetch.deadline
+            # Before its answer, time ends nothing: to wake for it would be to spin.
+            return float("inf") if fetch.remaining is None else fetch.deadline
         return self._half_gone() if fetch is PREFETCH else float("inf")
 
     def _half_gone(self) -> float:

@@ -66,6 +66,17 @@ def test_a_fetch_takes_so_many_and_tells_how_many_wait(bus: Bus) -> None:
     assert remaining == 3
 
 
+def test_a_fetch_whose_answer_is_late_wakes_nobody(bus: Bus) -> None:
+    """Its time is over at once, but only the answer says that nothing is there."""
+    intake = bus.bob.tracker.intake
+    fetch = bus.bob.fetch(1)
+    bus.bob.tick()
+    assert not fetch.done()
+    assert intake.wake_at() == float("inf")
+    bus.broker.settle_down()
+    assert fetch.result(0) == ([], 0)
+
+
 def test_a_fetch_counts_what_is_held_already(bus: Bus) -> None:
     for n in range(5):
         bus.alice.submit("bob", str(n))
