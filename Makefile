@@ -77,6 +77,7 @@ bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks.bridge
 	$(BIN)/python -m benchmarks.hooks
 	$(BIN)/python -m benchmarks.tokens
+	$(BIN)/python -m benchmarks.old_clients
 
 bench-peers: $(BENCH_STAMP)  ## the same work through other brokers that are installed
 	$(BIN)/python -m benchmarks.peers

@@ -126,7 +126,7 @@ WORLD: Final = frozenset(
 ONLY_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "zmq": ("ipcbus.transport", "ipcbus.client"),  # the client polls what it is given
     "apsw": ("ipcbus.store",),
-    "sqlite3": (),
+    "sqlite3": ("ipcbus_bridges.claude_ipc",),  # it reads the old server's database
     "yaml": ("ipcbus.config",),
     "msgpack": ("ipcbus.protocol", "ipcbus.client.invitations"),
     "click": ("ipcbus.doors",),
@@ -271,7 +271,7 @@ def test_every_room_of_the_house_is_in_the_table() -> None:
         ("ipcbus.protocol.codec", "from ipcbus.broker import events", "protocol may"),
         ("ipcbus.store.base", "import apsw", "pure"),
         ("ipcbus.store.memory", "from ipcbus.broker.settings import Settings", "store"),
-        ("ipcbus.store.sqlite.mail", "import sqlite3", "nobody"),
+        ("ipcbus.store.sqlite.mail", "import sqlite3", "claude_ipc"),
         ("ipcbus.errors", "from ipcbus.protocol import limits", "nothing"),
         ("ipcbus.networks", "from ipcbus.protocol import limits", "networks may"),
         ("ipcbus.networks", "import zmq", "ipcbus.transport"),

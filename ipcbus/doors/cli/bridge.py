@@ -30,6 +30,8 @@ from ipcbus.errors import (
 from ipcbus.networks import VOLATILE, find
 from ipcbus.protocol.address import fold
 
+CLAUDE_IPC: Final = "claude-ipc"
+
 RULES: Final = (
     click.option(
         "--rules",
@@ -56,17 +58,29 @@ RULES: Final = (
 @click.option("--one-way", is_flag=True, help="Only from A to B.")
 @click.option("--no-start", is_flag=True, help="Wait for brokers; start none.")
 @click.option("--detach", is_flag=True, help="Return when it works; it runs on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Of claude-ipc: 9876 by default."
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(0, 1_000_000),
+    metavar="N",
+    help="Of claude-ipc: requests a minute of one instance; 0 for no limit.",
+)
+@click.option(
+    "--free", metavar="NAME", help="Of claude-ipc: let the next claimant have a name."
+)
 @json_option
 def bridge(
     a: str,
     b: str,
-    rules: Path | None,
-    allow: tuple[str, ...],
-    deny: tuple[str, ...],
-    one_way: bool,
     no_start: bool,
     detach: bool,
+    port: int | None,
+    rate: int | None,
+    free: str | None,
     as_json: bool,
+    **wanted: Any,
 ) -> int:
     """Carry mail between two networks.
 
@@ -74,16 +88,43 @@ def bridge(
     invitation (ipcbus invite --bridge); give a file that holds it, or - to read it from
     stdin. Without rules, agents of each network may write to agents of the other, and
     nothing else passes. Runs in the foreground until Ctrl-C, unless --detach is given.
+
+    With claude-ipc as A, programs that were written for claude-ipc-mcp are agents of B.
     """
+    given = {"port": port, "rate": rate, "free": free}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if _is_door(a, asked):
+        from ipcbus.doors.cli import bridge_claude_ipc
+
+        for name, value in wanted.items():
+            if value:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(reason=f"{option} is for bridges between two networks")
+        return bridge_claude_ipc.open_door(
+            b, asked, start=not no_start, detach=detach, as_json=as_json
+        )
     first, second = _ends(a, b)
     if detach:
         from ipcbus.doors.cli.bridge_detach import start
 
-        more = _again(rules, allow, deny, one_way)
-        more += ["--no-start"] if no_start else []
-        started = start(first, second, more, one_way=one_way)
+        more = _again(**wanted) + (["--no-start"] if no_start else [])
+        started = start(first, second, more, one_way=wanted["one_way"])
         emit(started, lambda: _told(started), as_json=as_json)
         return 0
+    return _carry(first, second, start=not no_start, as_json=as_json, **wanted)
+
+
+def _carry(
+    first: str,
+    second: str,
+    *,
+    rules: Path | None,
+    allow: tuple[str, ...],
+    deny: tuple[str, ...],
+    one_way: bool,
+    start: bool,
+    as_json: bool,
+) -> int:
     from ipcbus_bridges.runner import run
 
     say = Voice(first, second, as_json=as_json)
@@ -96,9 +137,27 @@ def bridge(
         allow=list(allow),
         deny=list(deny),
         one_way=one_way,
-        start=not no_start,
+        start=start,
         say=say,
     )
+
+
+def _is_door(a: str, asked: dict[str, Any]) -> bool:
+    """Whether it is no bridge but the door for programs of claude-ipc. A network may be
+    called so, too; then one of the options of the door tells."""
+    if fold(a) != CLAUDE_IPC:
+        if asked:
+            raise UsageError(
+                reason=f"--{min(asked)} is for: ipcbus bridge claude-ipc B"
+            )
+        return False
+    if asked:
+        return True
+    try:
+        find(a)
+    except NoNetwork:
+        return True
+    return False
 
 
 def _weaker(*names: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -33,11 +34,15 @@ so: that is no failure, for it goes on trying."""
 _LOOK_S: Final = 0.02
 
 
-def start(a: str, b: str, options: list[str], *, one_way: bool) -> dict[str, Any]:
-    """Start a bridge in the background; what it said until it worked.
+def start(
+    a: str, b: str, options: list[str], *, one_way: bool, keep: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Start a bridge in the background; what it said until it worked. `keep` names
+    variables that it needs beside those that any program of ours is given.
 
     Raises what the bridge could not start for.
     """
+    kept = {name: os.environ[name] for name in keep if name in os.environ}
     network = _home(a, b)
     log = network.folder / "log" / f"bridge-{_other(network, a, b)}.log"
     command = [sys.executable, "-P", "-m", "ipcbus", "bridge", a, b, "--json", *options]
@@ -49,7 +54,7 @@ def start(a: str, b: str, options: list[str], *, one_way: bool) -> dict[str, Any
             stdout=stream,
             stderr=stream,
             cwd="/",
-            env=environment(network, os.environ),
+            env=environment(network, os.environ) | kept,
             start_new_session=True,
         )
     said = _Listening(log, begin, child).until_it_works(1 if one_way else 2)

@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import click
 
+from ipcbus.doors.cli.bridge_claude_ipc import NAME, stop_doors
 from ipcbus.doors.cli.options import json_option
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.reach import Unasked, link_of, try_owner
 from ipcbus.errors import IpcbusError, NoBroker, NotPermitted
+from ipcbus.networks import find
 from ipcbus.networks.process import boot_id, is_same
+from ipcbus.protocol.address import fold
 
 LOOK_S: Final = 0.1
 OVER_S: Final = 10.0
@@ -30,9 +33,10 @@ def stop(a: str, b: str, as_json: bool) -> None:
     """End the bridges between two networks.
 
     Also those that stand by. What they had under way is not lost: mail waits on disk
-    until there is a bridge again. Brokers go on.
+    until there is a bridge again. Brokers go on. With claude-ipc as A, the doors of B
+    for its programs end.
     """
-    ended: list[int] = []
+    ended: list[int] = stop_doors(find(b)) if fold(a) == NAME else []
     for network, peer in ((a, b), (b, a)):
         client = try_owner(network)
         if isinstance(client, Unasked):

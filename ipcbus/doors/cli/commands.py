@@ -102,6 +102,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "Keeping": {
         "backup": _here("backup", "Copy the store of a running network to a new file."),
         "restore": _here("restore", "Put a backup in the place of a network's store."),
+        "import": _here("import_", "Move in what another program left."),
         "config": _here("config", "Show, describe and check configuration files."),
         "completion": _here("completion", "Print a shell's completion script."),
         "version": _here("version", "Print the version."),
