@@ -6,7 +6,8 @@ network, with a key of its own and a client that speaks for it. So names, mailbo
 future mail, forwarding, age and history are those of the network, nothing is stored
 twice, and agents old and new see each other.
 
-    framing names requests wording limiter mail    PURE: from bytes to what was asked,
+    limits limiter                                 PURE: its bounds
+    framing names requests wording mail            PURE: from bytes to what was asked,
                                                    and from messages to what is answered
     state files                                    sessions, large messages: on disk
     people desk                                    the clients, and who is let do what

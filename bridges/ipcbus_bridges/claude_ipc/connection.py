@@ -27,13 +27,10 @@ from typing import Final, Protocol
 from ipcbus_bridges.claude_ipc import wording
 from ipcbus_bridges.claude_ipc.desk import Answer
 from ipcbus_bridges.claude_ipc.framing import BadRequest, Framing
+from ipcbus_bridges.claude_ipc.limits import Limits
 
 PIECE: Final = 64 * 1024
 """Bytes read at once, so that nobody keeps the others waiting for long."""
-
-REQUEST_S: Final = 4.0
-"""For a request to be whole: less than the 5 s that old clients wait for an answer, so
-that they are told why there is none."""
 
 WRITE_S: Final = 3.0
 PART_S: Final = 2.0
@@ -66,6 +63,7 @@ class House(Protocol):
     """
 
     handle: Callable[[bytes], Awaitable[Answer]]
+    limits: Limits
 
     def holds(self, more: int) -> bool: ...
 
@@ -81,7 +79,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, house: House) -> None:
         self.stage = Stage.READING
-        self.deadline = time.monotonic() + REQUEST_S
+        self.deadline = time.monotonic() + house.limits.request_time
         self._framing: Framing | None = None
         self._left = memoryview(b"")
         self._sock = sock
@@ -128,7 +126,7 @@ class Connection:
 
     def _grow(self, piece: bytes) -> None:
         if self._framing is None:
-            self._framing = Framing()
+            self._framing = Framing(self._house.limits.request_size)
         self._held += len(piece)
         has_room = self._house.holds(len(piece))
         try:

@@ -24,9 +24,10 @@ import ipcbus
 from ipcbus_bridges.claude_ipc import mail, names, reading, requests, sending, wording
 from ipcbus_bridges.claude_ipc.framing import BadRequest
 from ipcbus_bridges.claude_ipc.limiter import Limiter
+from ipcbus_bridges.claude_ipc.limits import Limits
 from ipcbus_bridges.claude_ipc.people import People, Seat
 from ipcbus_bridges.claude_ipc.requests import Asked, Register
-from ipcbus_bridges.claude_ipc.state import SESSION_S, Instance, State, hash_of
+from ipcbus_bridges.claude_ipc.state import Instance, State, hash_of
 
 ANSWER_S: Final = 3.5
 """For an answer, whatever it takes: old clients wait for 5 s."""
@@ -60,12 +61,14 @@ class Desk:
         *,
         secret: str,
         rate: int,
+        limits: Limits,
         say: Say,
     ) -> None:
         self._network = network
         self._people = people
         self._state = state
         self._secret = secret
+        self._limits = limits
         self._say = say
         self._asks = Limiter(rate)
         self._registers = Limiter(rate)
@@ -182,7 +185,7 @@ class Desk:
             seat.agent = owner.agent  # in the letters that it shall be shown with
             waiting = await self._waiting(seat)
             token = secrets.token_urlsafe(32)
-            hashed, until = hash_of(token), now + SESSION_S
+            hashed, until = hash_of(token), now + self._limits.session_time
             await asyncio.to_thread(self._state.open_session, agent, hashed, until, now)
         return wording.ok(wording.registered(name, waiting), session_token=token)
 
@@ -258,7 +261,7 @@ class Desk:
     async def _check(self, seat: Seat, owner: Instance) -> Answer:
         await seat.wait_for_fates(GRACE_S)
         client = await self._people.client(seat)
-        read = await reading.page(client, owner.name, self._state.folder)
+        read = await reading.page(client, owner.name, self._state.folder, self._limits)
         if not read.messages:
             return Answer(read.answer)
         fate = seat.new_fate()
@@ -274,9 +277,8 @@ class Desk:
                 at = ours.get(names.fold(agent.name), (agent.last_seen or 0) / 1000)
                 rows.append((at, names.to_old(agent.name)))
         rows.sort(reverse=True)
-        return mail.listing(
-            [(name, mail.timestamp(int(at * 1000))) for at, name in rows]
-        )
+        told = [(name, mail.timestamp(int(at * 1000))) for at, name in rows]
+        return mail.listing(told, self._limits.answer_size)
 
     async def _rename(self, seat: Seat, owner: Instance, new: str) -> wording.Answer:
         client = await self._people.client(seat)

@@ -14,9 +14,6 @@ from ipcbus_bridges.claude_ipc.mail import Entry, with_file, without_file
 
 FOLDER: Final = "large-messages"
 
-KEPT_S: Final = 7 * 24 * 3600.0
-"""As long as the network keeps the message itself, if nothing else is configured."""
-
 
 def told(entry: Entry, folder: Path) -> Entry:
     """`entry` with its file; as it is, if it needs none."""
@@ -32,9 +29,9 @@ def told(entry: Entry, folder: Path) -> Entry:
     return with_file(entry, str(path), size)
 
 
-def sweep(folder: Path, now: float | None = None) -> None:
-    """Remove files of messages that the network has forgotten."""
-    oldest = (time.time() if now is None else now) - KEPT_S
+def sweep(folder: Path, kept_s: float, now: float | None = None) -> None:
+    """Remove files that have been kept for so long."""
+    oldest = (time.time() if now is None else now) - kept_s
     with suppress(FileNotFoundError):
         for path in (folder / FOLDER).iterdir():
             with suppress(OSError):

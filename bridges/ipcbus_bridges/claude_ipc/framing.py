@@ -15,9 +15,7 @@ import re
 from itertools import accumulate
 from typing import Final
 
-MAX_REQUEST: Final = 1024 * 1024 + 64 * 1024
-"""Bytes of a request: a body of 1 MiB, the most that a message may have, and the rest
-of the object around it."""
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
 
 MAX_DEPTH: Final = 64
 """Nesting. Python's own reader fails, by recursion, at about a thousand."""
@@ -38,16 +36,17 @@ class BadRequest(ValueError):
 
 
 class Framing:
-    """Bytes of one connection, until its object is whole.
+    """Bytes of one connection, until its object is whole; at most `most`.
 
     Attributes:
         data: what has come so far, without space in front.
     """
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_marks", "data")
+    __slots__ = ("_depth", "_escaped", "_in_string", "_marks", "_most", "data")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = DEFAULTS.request_size) -> None:
         self.data = bytearray()
+        self._most = most
         self._depth = 0
         self._marks = 0
         self._in_string = False
@@ -63,8 +62,8 @@ class Framing:
             if piece and piece[:1] != b"{":
                 raise BadRequest("Bad request: send one JSON object")
         self.data += piece
-        if len(self.data) > MAX_REQUEST:
-            raise BadRequest(f"Request too large: at most {MAX_REQUEST} bytes")
+        if len(self.data) > self._most:
+            raise BadRequest(f"Request too large: at most {self._most} bytes")
         return self._measure(self._without_strings(piece))
 
     def _without_strings(self, piece: bytes) -> bytes:

@@ -14,16 +14,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from ipcbus_bridges.claude_ipc import names, wording
-
-MAX_ANSWER: Final = 65_000
-"""Bytes of an answer. Fewer than the 65,483 that one segment on loopback carries: what
-comes in two may be read as two, however large the buffer of the reader is."""
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
 
 LARGE: Final = 10 * 1024
 """Bytes of a content above which a reader gets a summary, and a file with the whole."""
 
-MAX_ENTRY: Final = 60_000
-"""Bytes of a message in an answer above which its data goes into the file, too."""
+SPARE: Final = 5_000
+"""Bytes of an answer that one message leaves free; of one that would have more, the
+data goes into the file, too, and what is told of the file has room."""
 
 SENT_HEADER: Final = "claude-ipc-sent"
 """When a message that was moved in had been sent, in the words of the old server."""
@@ -68,8 +66,10 @@ def timestamp(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000).isoformat(timespec="microseconds")
 
 
-def entry(message: Incoming, to: str, network: str) -> Entry:
-    """`to` is the reader's name."""
+def entry(
+    message: Incoming, to: str, network: str, most: int = DEFAULTS.answer_size
+) -> Entry:
+    """`to` is the reader's name, `most` the bytes that an answer may have."""
     content, data = _words(message)
     sent_at = timestamp(message.accepted_at)
     old = message.headers.get(SENT_HEADER)
@@ -84,7 +84,7 @@ def entry(message: Incoming, to: str, network: str) -> Entry:
         "message": said,
         "id": message.id,
     }
-    return _within_bounds(Entry(fields), message.body)
+    return _within_bounds(Entry(fields), message.body, most - SPARE)
 
 
 def moved_line(sent_at: str) -> str:
@@ -114,18 +114,18 @@ def _sender(message: Incoming, network: str) -> str:
     return names.to_old(message.sender)
 
 
-def _within_bounds(whole: Entry, body: str | bytes) -> Entry:
+def _within_bounds(whole: Entry, body: str | bytes, most: int) -> Entry:
     """The same with a summary, if it is too large to be shown, or no text."""
     said = whole.fields["message"]
     content: str = said["content"]
     if isinstance(body, bytes):
         return Entry(whole.fields, body)
     is_large = len(content.encode()) > LARGE
-    if not is_large and len(whole.packed()) <= MAX_ENTRY:
+    if not is_large and len(whole.packed()) <= most:
         return whole
     short = summary(content)
     told = Entry(dict(whole.fields, message={**said, "content": short}), content)
-    if is_large and len(told.packed()) <= MAX_ENTRY:
+    if is_large and len(told.packed()) <= most:
         return told
     rest = {key: value for key, value in said.items() if key != "content"}
     text = f"{content}\n\n## Data\n{json.dumps(rest, indent=1)}\n" if rest else content
@@ -160,16 +160,17 @@ def summary(content: str) -> str:
 
 
 class Page:
-    """An answer to `check` that is being filled."""
+    """An answer to `check` that is being filled, with at most `most` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = DEFAULTS.answer_size) -> None:
+        self._most = most
         self._entries: list[bytes] = []
         self._size = len(self.packed(2**63))
 
     @property
     def room(self) -> int:
         """Bytes that another message may have."""
-        return MAX_ANSWER - self._size - 2
+        return self._most - self._size - 2
 
     def add(self, packed: bytes) -> bool:
         """Whether there was room."""
@@ -186,13 +187,13 @@ class Page:
         return head + b", ".join(self._entries) + tail
 
 
-def listing(rows: list[tuple[str, str]]) -> bytes:
+def listing(rows: list[tuple[str, str]], most: int = DEFAULTS.answer_size) -> bytes:
     """The answer to `list`: names, and when each was seen last, the latest first. What
     does not fit is left out, and counted."""
     found = [
         json.dumps({"id": name, "last_seen": seen}).encode() for name, seen in rows
     ]
-    room, fitted = MAX_ANSWER - 100, 0
+    room, fitted = most - 100, 0
     while fitted < len(found) and (room := room - len(found[fitted]) - 2) >= 0:
         fitted += 1
     head, left = b'{"status": "ok", "instances": [', len(found) - fitted

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import ipcbus
 from ipcbus_bridges.claude_ipc import files, mail
+from ipcbus_bridges.claude_ipc.limits import Limits
 from ipcbus_bridges.claude_ipc.mail import Incoming, Page
 
 LEASE_S: Final = 60.0
@@ -24,8 +25,9 @@ ROUNDS: Final = 8
 """Times that the network is asked for more before a page is handed out: large messages
 come one by one, and take little of it."""
 
-MAX_MORE: Final = 2 * 1024 * 1024
-"""Bytes of an attachment that is read for an answer."""
+GROWTH: Final = 3
+"""How many times larger than its request an attachment of an old program may be: a
+letter of two bytes is written with six."""
 
 
 class Read(NamedTuple):
@@ -43,9 +45,11 @@ class Read(NamedTuple):
                 message.ack()
 
 
-async def page(client: ipcbus.AsyncClient, reader: str, folder: Path) -> Read:
+async def page(
+    client: ipcbus.AsyncClient, reader: str, folder: Path, limits: Limits
+) -> Read:
     """What waits for `reader`, as much as an answer may have."""
-    filling = _Filling(client, reader, folder)
+    filling = _Filling(client, reader, folder, limits)
     try:
         return await filling.fill()
     except BaseException:
@@ -54,9 +58,12 @@ async def page(client: ipcbus.AsyncClient, reader: str, folder: Path) -> Read:
 
 
 class _Filling:
-    def __init__(self, client: ipcbus.AsyncClient, reader: str, folder: Path) -> None:
+    def __init__(
+        self, client: ipcbus.AsyncClient, reader: str, folder: Path, limits: Limits
+    ) -> None:
         self._client, self._reader, self._folder = client, reader, folder
-        self._page = Page()
+        self._limits = limits
+        self._page = Page(limits.answer_size)
         self.taken: list[ipcbus.AsyncMessage] = []
 
     async def fill(self) -> Read:
@@ -88,7 +95,8 @@ class _Filling:
 
     async def _packed(self, message: ipcbus.AsyncMessage) -> bytes:
         incoming = await self._incoming(message)
-        made = mail.entry(incoming, self._reader, self._client.network)
+        most = self._limits.answer_size
+        made = mail.entry(incoming, self._reader, self._client.network, most)
         if made.whole:
             made = await asyncio.to_thread(files.told, made, self._folder)
         return made.packed()
@@ -113,7 +121,7 @@ class _Filling:
 
     async def _more(self, attached: ipcbus.Attachment) -> dict[str, Any] | None:
         """What an old program said beside the content; None if it is none of that."""
-        if attached.size > MAX_MORE:
+        if attached.size > self._limits.request_size * GROWTH:
             return None
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             try:

@@ -13,6 +13,7 @@ from typing import Final
 import ipcbus
 from ipcbus_bridges.claude_ipc import files
 from ipcbus_bridges.claude_ipc.desk import Desk, Say
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS, Limits
 from ipcbus_bridges.claude_ipc.people import People
 from ipcbus_bridges.claude_ipc.server import HOST, Server, listen, room
 from ipcbus_bridges.claude_ipc.state import State
@@ -36,6 +37,7 @@ def run(
     *,
     port: int = PORT,
     rate: int = RATE,
+    limits: Limits = DEFAULTS,
     start: bool = True,
     say: Say = print,
     ready: Callable[[int], None] = lambda port: None,
@@ -46,13 +48,14 @@ def run(
         network: whose agents they are; `folder` is its folder.
         port: where they connect; 0 for a free one.
         rate: requests a minute of one instance; 0 for as many as it likes.
+        limits: its other bounds.
         start: a broker that is needed and not there is started.
         say: told a line for people.
         ready: told the port, once it can be connected to.
 
     Raises `PortInUse`, `NoBroker`, and what else keeps it from being an owner's.
     """
-    return asyncio.run(_run(network, folder, port, rate, start, say, ready))
+    return asyncio.run(_run(network, folder, port, rate, limits, start, say, ready))
 
 
 async def _run(
@@ -60,6 +63,7 @@ async def _run(
     folder: Path,
     port: int,
     rate: int,
+    limits: Limits,
     start: bool,
     say: Say,
     ready: Callable[[int], None],
@@ -68,7 +72,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    here = room()
+    here = room(limits.connections)
     listener = listen(port)
     state: State | None = None
     people = People(network, start=start, most=here.clients)
@@ -79,15 +83,18 @@ async def _run(
         await operator.close()
         state = State(folder)
         secret = os.environ.get(SECRET, "")
-        desk = Desk(network, people, state, secret=secret, rate=rate, say=say)
-        server = Server(listener, desk.answer, here.connections)
+        desk = Desk(
+            network, people, state, secret=secret, rate=rate, limits=limits, say=say
+        )
+        fitting = limits._replace(connections=here.connections)
+        server = Server(listener, desk.answer, fitting)
         at: int = listener.getsockname()[1]
+        ready(at)
         for line in _first_words(network, at, secret, rate):
             say(line)
-        ready(at)
         keeping = [
             asyncio.ensure_future(people.look_after()),
-            asyncio.ensure_future(_look_after(desk, state)),
+            asyncio.ensure_future(_look_after(desk, state, limits.file_time)),
         ]
         await stopped.wait()
         for task in keeping:
@@ -114,9 +121,9 @@ def _first_words(network: str, port: int, secret: str, rate: int) -> list[str]:
     return [*lines, f"claude-ipc ({HOST}:{port}) -> {network}: running"]
 
 
-async def _look_after(desk: Desk, state: State) -> None:
+async def _look_after(desk: Desk, state: State, kept_s: float) -> None:
     while True:
         with suppress(ipcbus.IpcbusError):
             await asyncio.to_thread(desk.save_seen)
-        await asyncio.to_thread(files.sweep, state.folder)
+        await asyncio.to_thread(files.sweep, state.folder, kept_s)
         await asyncio.sleep(LOOK_AFTER_S)

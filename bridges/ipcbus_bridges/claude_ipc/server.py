@@ -19,6 +19,7 @@ import ipcbus
 from ipcbus_bridges.claude_ipc import wording
 from ipcbus_bridges.claude_ipc.connection import Connection, Stage
 from ipcbus_bridges.claude_ipc.desk import Answer
+from ipcbus_bridges.claude_ipc.limits import Limits
 
 HOST: Final = "127.0.0.1"
 
@@ -28,7 +29,6 @@ BACKLOG: Final = 4096
 AT_ONCE: Final = 64
 """Connections taken before others are looked at: under 2 ms."""
 
-MOST: Final = 16_384
 MOST_CLIENTS: Final = 500
 DESCRIPTORS: Final = 10
 """Of each client of the network, about."""
@@ -76,18 +76,19 @@ class Room(NamedTuple):
     clients: int
 
 
-def room() -> Room:
-    """What our bound of descriptors has room for, once it is as high as we may have it:
-    three fifths for connections, a quarter for clients, and some for the rest."""
+def room(connections: int) -> Room:
+    """At most `connections`, and what our bound of descriptors has room for, once it is
+    as high as we may have it: three fifths for connections, a quarter for clients, and
+    some for the rest."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
     if soft == resource.RLIM_INFINITY:
-        return Room(MOST, MOST_CLIENTS)
+        return Room(connections, MOST_CLIENTS)
     clients = max(1, soft // 4 // DESCRIPTORS)
-    return Room(min(MOST, soft * 3 // 5), min(MOST_CLIENTS, clients))
+    return Room(min(connections, soft * 3 // 5), min(MOST_CLIENTS, clients))
 
 
 class Server:
@@ -97,10 +98,10 @@ class Server:
         held: bytes of requests that are not answered.
     """
 
-    def __init__(self, listener: socket.socket, handle: Handle, most: int) -> None:
+    def __init__(self, listener: socket.socket, handle: Handle, limits: Limits) -> None:
         self.handle = handle
         self.listener = listener
-        self._most = most
+        self.limits = limits
         self._connections: set[Connection] = set()
         self._unfinished: dict[Connection, None] = {}
         """Those whose request is not whole, the oldest first."""
@@ -159,7 +160,7 @@ class Server:
         connection = Connection(sock, self)
         self._connections.add(connection)
         self._unfinished[connection] = None
-        if len(self._connections) > self._most:
+        if len(self._connections) > self.limits.connections:
             next(iter(self._unfinished)).refuse(wording.TOO_MANY)
 
     def _no_descriptor(self) -> None:

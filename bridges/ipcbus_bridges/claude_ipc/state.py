@@ -22,8 +22,6 @@ from typing import Any, Final, NamedTuple
 import ipcbus
 from ipcbus_bridges.claude_ipc.names import fold, to_agent
 
-SESSION_S: Final = 24 * 3600.0
-
 BUSY_S: Final = 4.0
 """Seconds to wait for another process that writes: less than an old client waits."""
 

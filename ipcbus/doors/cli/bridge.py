@@ -68,6 +68,12 @@ RULES: Final = (
     help="Of claude-ipc: requests a minute of one instance; 0 for no limit.",
 )
 @click.option(
+    "--limit",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of claude-ipc: another bound, as request_size=2MiB or session_time=7d.",
+)
+@click.option(
     "--free", metavar="NAME", help="Of claude-ipc: let the next claimant have a name."
 )
 @json_option
@@ -78,6 +84,7 @@ def bridge(
     detach: bool,
     port: int | None,
     rate: int | None,
+    limit: tuple[str, ...],
     free: str | None,
     as_json: bool,
     **wanted: Any,
@@ -91,7 +98,7 @@ def bridge(
 
     With claude-ipc as A, programs that were written for claude-ipc-mcp are agents of B.
     """
-    given = {"port": port, "rate": rate, "free": free}
+    given = {"port": port, "rate": rate, "limit": limit or None, "free": free}
     asked = {name: value for name, value in given.items() if value is not None}
     if _is_door(a, asked):
         from ipcbus.doors.cli import bridge_claude_ipc

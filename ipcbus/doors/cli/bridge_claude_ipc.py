@@ -8,14 +8,17 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ipcbus.doors.cli import bridge_detach
+from ipcbus.doors.cli import bridge_detach, bridge_limits, bridge_marks
+from ipcbus.doors.cli.bridge_marks import Mark
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.text import safe_line
 from ipcbus.errors import IpcbusError, UsageError
-from ipcbus.networks import VOLATILE, Network, files, find
-from ipcbus.networks.process import boot_id, is_same, started
+from ipcbus.networks import VOLATILE, Network, find
+
+if TYPE_CHECKING:
+    from ipcbus_bridges.claude_ipc.limits import Limits
 
 NAME: Final = "claude-ipc"
 
@@ -39,20 +42,37 @@ def open_door(
         )
     if "free" in asked:
         return _free(network, asked["free"], as_json=as_json)
+    wanted = asked.get("limit", ())
+    limits = bridge_limits.read(wanted)
     if detach:
-        more = [f"--{key}={value}" for key, value in asked.items()]
+        plain = {key: value for key, value in asked.items() if key != "limit"}
+        more = [f"--{key}={value}" for key, value in plain.items()]
+        more += [f"--limit={text}" for text in wanted]
         more += ["--no-start"] if not start else []
         told = bridge_detach.start(
             NAME, network.name, more, one_way=True, keep=(SECRET,)
         )
         emit(told, lambda: _lines(told), as_json=as_json)
         return 0
+    return _serve(network, asked, limits, start=start, as_json=as_json)
+
+
+def _serve(
+    network: Network,
+    asked: dict[str, Any],
+    limits: Limits,
+    *,
+    start: bool,
+    as_json: bool,
+) -> int:
     from ipcbus.doors.cli.bridge import Voice
     from ipcbus_bridges.claude_ipc import running
 
     say = Voice(NAME, network.name, as_json=as_json)
     if network.is_volatile():
         say(f"{network.name} is {VOLATILE}, those of old programs too")
+    if changed := bridge_limits.changed(limits):
+        say(f"limits: {changed}")
     mark: list[Path] = []
     try:
         return running.run(
@@ -60,9 +80,10 @@ def open_door(
             network.folder,
             port=asked.get("port", running.PORT),
             rate=asked.get("rate", running.RATE),
+            limits=limits,
             start=start,
             say=say,
-            ready=lambda port: mark.append(_leave_mark(network, port)),
+            ready=lambda port: mark.append(bridge_marks.leave(network, port)),
         )
     finally:
         for path in mark:
@@ -70,22 +91,25 @@ def open_door(
 
 
 def stop_doors(network: Network) -> list[int]:
-    """End the doors of a network that run here; their processes. Each has left a file
-    that names its process, which is believed only if that very process lives."""
+    """End the doors of a network that run here; their processes."""
     ended = []
-    for path in sorted((network.folder / NAME).glob("door-*.json")):
-        pid = _living(path)
-        if pid is None:
-            path.unlink(missing_ok=True)
-            continue
-        os.kill(pid, signal.SIGTERM)
-        until = time.monotonic() + END_S
-        while _living(path) is not None:
-            if time.monotonic() > until:
-                raise IpcbusError(reason=f"the door of process {pid} does not end")
-            time.sleep(LOOK_S)
-        ended.append(pid)
+    for mark in bridge_marks.found(network):
+        if mark.is_running:
+            _end(network, mark)
+            ended.append(mark.pid)
+        else:
+            mark.path.unlink(missing_ok=True)
     return ended
+
+
+def _end(network: Network, mark: Mark) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(mark.pid, signal.SIGTERM)
+    until = time.monotonic() + END_S
+    while any(m.pid == mark.pid and m.is_running for m in bridge_marks.found(network)):
+        if time.monotonic() > until:
+            raise IpcbusError(reason=f"the door of process {mark.pid} does not end")
+        time.sleep(LOOK_S)
 
 
 def _free(network: Network, name: str, *, as_json: bool) -> int:
@@ -105,24 +129,6 @@ def _free(network: Network, name: str, *, as_json: bool) -> int:
     document = {"network": network.name, "name": name, "sessions_ended": ended}
     emit(document, lambda: [safe_line(text)], as_json=as_json)
     return 0
-
-
-def _leave_mark(network: Network, port: int) -> Path:
-    path = network.folder / NAME / f"door-{port}.json"
-    pid = os.getpid()
-    mark = {"pid": pid, "started": started(pid), "boot_id": boot_id()}
-    files.write_object(path, mark)
-    return path
-
-
-def _living(mark: Path) -> int | None:
-    with contextlib.suppress(IpcbusError, KeyError, TypeError):
-        found = files.read_object(mark)
-        if found is not None:
-            pid = int(found["pid"])
-            if is_same(pid, found["started"], found["boot_id"]):
-                return pid
-    return None
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:

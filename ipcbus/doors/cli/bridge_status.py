@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import click
 
+from ipcbus.doors.cli import bridge_marks
+from ipcbus.doors.cli.bridge_claude_ipc import NAME
 from ipcbus.doors.cli.options import agent_option, json_option
 from ipcbus.doors.cli.output import emit, table
 from ipcbus.doors.cli.reach import ask_each, links_of
@@ -27,11 +29,12 @@ reports once a second."""
 @agent_option
 @json_option
 def status(ends: tuple[str, ...], agent: str | None, as_json: bool) -> int:
-    """Show every link, or those between A and B.
+    """Show every link, or those between A and B; and doors for old programs.
 
-    Asks all networks of this machine that are up; ends with 3 if there is no link.
+    Asks all networks of this machine that are up; ends with 3 if there is nothing.
     """
-    answers, unasked = ask_each(asked(ends), agent, links_of)
+    about = asked(ends)
+    answers, unasked = ask_each(about, agent, links_of)
     found = [
         described(network, link)
         for network, links in answers.items()
@@ -39,20 +42,28 @@ def status(ends: tuple[str, ...], agent: str | None, as_json: bool) -> int:
         if not ends or fold(link["peer"]) in map(fold, ends)
     ]
 
+    doors = [] if ends and NAME not in map(fold, ends) else _doors(about)
+
     def human() -> Iterator[str]:
         if found:
             rows = [_cells(each) for each in found]
             here = {fold(name) for name in answers}
             far = [_cells_far(e) for e in found if fold(e["peer"]) not in here]
             yield from table(_TITLES, [*rows, *filter(None, far)])
-        else:
+        elif not doors:
             yield "no links"
+        for door in doors:
+            yield _told(door)
         for each in unasked:
             yield safe_line(f"{each.network} was not asked: {each.reason}")
 
-    document = {"links": found, "unasked": [each._asdict() for each in unasked]}
+    document = {
+        "links": found,
+        "doors": doors,
+        "unasked": [each._asdict() for each in unasked],
+    }
     emit(document, human, as_json=as_json)
-    return 0 if found else NothingThere.exit_code
+    return 0 if found or doors else NothingThere.exit_code
 
 
 def asked(ends: tuple[str, ...]) -> list[Network]:
@@ -64,6 +75,27 @@ def asked(ends: tuple[str, ...]) -> list[Network]:
     here = {fold(network.name): network for network in networks()}
     found = [here[fold(name)] for name in ends if fold(name) in here]
     return found or [find(ends[0])]
+
+
+def _doors(about: list[Network]) -> list[dict[str, Any]]:
+    """Of old programs, as they have left word in the folders of their networks."""
+    return [
+        {
+            "door": NAME,
+            "network": network.name,
+            "port": mark.port,
+            "pid": mark.pid,
+            "running": mark.is_running,
+        }
+        for network in about
+        for mark in bridge_marks.found(network)
+    ]
+
+
+def _told(door: dict[str, Any]) -> str:
+    now = "running" if door["running"] else "not running: it was killed"
+    where = f"{door['door']} (127.0.0.1:{door['port']}) -> {door['network']}"
+    return f"{where}: {now} (pid {door['pid']})"
 
 
 def described(network: str, link: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 import ipcbus
 from ipcbus.broker.settings import Settings
+from ipcbus.doors.cli import bridge_limits
 from ipcbus_bridges.claude_ipc import (
     connection,
     files,
@@ -14,10 +15,10 @@ from ipcbus_bridges.claude_ipc import (
     olddata,
     plan,
     running,
-    server,
     state,
     wording,
 )
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS, RANGES
 from tests.examples import ROOT
 
 PAGE = (ROOT / "docs" / "moving-from-claude-ipc.md").read_text()
@@ -58,12 +59,12 @@ def test_what_is_said_is_on_the_page(said: str) -> None:
     "told",
     [
         f"127.0.0.1:{running.PORT}",
-        f"at most {mail.MAX_ANSWER:,} bytes",
+        f"at most {DEFAULTS.answer_size:,} bytes",
         f"{running.RATE} requests a minute",
-        f"{server.MOST:,} at the most",
+        f"{DEFAULTS.connections:,} at the most",
         f"up to 1 MiB and {framing.MAX_MARKS:,} values",
         f"Above {mail.LARGE // 1024} KiB",
-        f"valid for {state.SESSION_S / 3600:g} hours",
+        f"valid for {DEFAULTS.session_time / 3600:g} hours",
     ],
 )
 def test_figures_are_on_the_page(told: str) -> None:
@@ -72,7 +73,7 @@ def test_figures_are_on_the_page(told: str) -> None:
 
 def test_times_are_those_of_the_code() -> None:
     told = (
-        f"whole within {connection.REQUEST_S:g} seconds, an answer is written within "
+        f"whole within {DEFAULTS.request_time:g} seconds, an answer is written within "
         f"{connection.WRITE_S:g}, and a connection is closed {connection.PART_S:g} "
         "seconds after its answer"
     )
@@ -80,12 +81,19 @@ def test_times_are_those_of_the_code() -> None:
     assert f"It does neither for {connection.PART_S:g} seconds" in WORDS
     assert connection.UNSURE_S == 0.25
     assert "quarter of a second" in WORDS
-    assert files.KEPT_S == 7 * 24 * 3600
+    assert DEFAULTS.file_time == 7 * 24 * 3600
     assert "removed after 7 days" in WORDS
-    assert state.SESSION_S == 24 * 3600
     assert plan.FORWARD_S == 2 * 3600
     assert mail.LARGE == 10 * 1024
-    assert framing.MAX_REQUEST > 1024 * 1024
+    assert DEFAULTS.request_size == (1024 + 64) * 1024
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_limits_are_on_the_page(key: str) -> None:
+    allowed = RANGES[key]
+    default = bridge_limits.show(allowed, getattr(DEFAULTS, key))
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{key}` |"))
+    assert row.endswith(f"| {default} | {bridge_limits.span(allowed)} |")
 
 
 def test_bounds_of_the_network_are_those_of_its_settings() -> None:

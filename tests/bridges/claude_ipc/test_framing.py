@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from ipcbus_bridges.claude_ipc.framing import (
     MAX_DEPTH,
     MAX_MARKS,
-    MAX_REQUEST,
     BadRequest,
     Framing,
 )
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
 
+MAX_REQUEST = DEFAULTS.request_size
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 VALUES = st.recursive(
     LEAVES,
@@ -86,6 +87,14 @@ def test_what_begins_otherwise_is_refused_at_once(raw: bytes) -> None:
 def test_every_bound_refuses(raw: bytes, reason: str) -> None:
     with pytest.raises(BadRequest, match=reason):
         Framing().feed(raw)
+
+
+def test_the_bound_of_a_request_may_be_another() -> None:
+    raw = b'{"a": "' + b"x" * 991 + b'"}'
+
+    assert Framing(1000).feed(raw)
+    with pytest.raises(BadRequest, match="at most 999 bytes"):
+        Framing(999).feed(raw)
 
 
 def test_what_stands_in_a_text_is_not_counted() -> None:

@@ -13,20 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from ipcbus_bridges.claude_ipc.connection import PART_S, REQUEST_S
-from ipcbus_bridges.claude_ipc.framing import MAX_REQUEST
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
 from tests.bridges.claude_ipc.conftest import NewDoor
-from tests.bridges.claude_ipc.old import OLD_BUFFER, Door, Old, answer_of, connected
+from tests.bridges.claude_ipc.old import (
+    OLD_BUFFER,
+    PATIENCE_S,
+    Door,
+    Old,
+    answer_of,
+    connected,
+)
 from tests.faults.crew import until
 
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-SERVED_S = 0.1
 IDLE = 10_000
+SERVED_S = 0.1
+TRIES = 5
+LONG = ("--limit", "request_time=60s")
+"""So that silent ones stay, however long it takes to make all of them."""
 
 
 def rest(sock: socket.socket) -> bytes:
-    """All that comes until the other side closes; it must close in time."""
-    sock.settimeout(REQUEST_S + PART_S + 3)
+    """All that comes until the other side closes."""
+    sock.settimeout(PATIENCE_S)
     found = b""
     try:
         while piece := sock.recv(OLD_BUFFER):
@@ -85,7 +94,7 @@ def test_who_wants_nothing_is_closed(door: Door) -> None:
 
 def test_more_than_a_request_may_have_is_told_while_it_is_sent(door: Door) -> None:
     with connected(door.port) as sock:
-        sock.sendall(b'{"a": "' + b"x" * MAX_REQUEST)
+        sock.sendall(b'{"a": "' + b"x" * DEFAULTS.request_size)
         assert "too large" in answer_of(sock)["message"]
         sock.sendall(b"y" * 100_000)
         assert rest(sock) == b""
@@ -95,7 +104,6 @@ def test_bytes_that_never_end_are_cut(door: Door) -> None:
     with connected(door.port) as sock:
         sock.sendall(GET)
         answer_of(sock)
-        sock.settimeout(10)
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             sock.sendall(b"x" * 100_000_000)
 
@@ -107,12 +115,20 @@ def test_nothing_is_left_of_them(door: Door) -> None:
     until(lambda: descriptors(door) <= before, "all are closed")
 
 
-def test_ten_thousand_idle_connections_harm_nobody(door: Door) -> None:
-    fred = door.registered("idle-fred")
+def test_ten_thousand_idle_connections_harm_nobody(own_door: NewDoor) -> None:
+    door = own_door("--rate", "0", *LONG)
+    fred = door.registered("fred")
+    alone = typical(fred)
     with idle(door, IDLE):
         until(lambda: descriptors(door) > IDLE, "they are there")
-        times = sorted(timed(fred) for _ in range(50))
-        assert times[len(times) // 2] < SERVED_S
+        bound = max(SERVED_S, 5 * alone)
+        assert any(typical(fred) < bound for _ in range(TRIES))
+
+
+def typical(fred: Old) -> float:
+    """The median of some answers."""
+    times = sorted(timed(fred) for _ in range(25))
+    return times[len(times) // 2]
 
 
 def timed(fred: Old) -> float:
@@ -141,7 +157,7 @@ def descriptors(door: Door) -> int:
 def test_beyond_the_bound_the_oldest_that_says_nothing_whole_goes(
     own_door: NewDoor,
 ) -> None:
-    door = own_door("--rate", "0", limit=300)
+    door = own_door("--rate", "0", *LONG, limit=300)
     fred = door.registered("fred")
     with ExitStack() as stack:
         silent = [stack.enter_context(connected(door.port)) for _ in range(300)]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcbus_bridges.claude_ipc import files, mail
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS, RANGES
 from ipcbus_bridges.claude_ipc.mail import (
     LARGE,
-    MAX_ANSWER,
     SENT_HEADER,
     Entry,
     Incoming,
@@ -22,6 +22,9 @@ from ipcbus_bridges.claude_ipc.mail import (
 )
 
 AT = 1_767_225_600_000
+MAX_ANSWER = DEFAULTS.answer_size
+LEAST = RANGES["answer_size"].least
+KEPT_S = 3600.0
 
 
 def incoming(body: str | bytes = "hello", **more: Any) -> Incoming:
@@ -143,20 +146,23 @@ def test_files_go_when_the_network_has_forgotten_the_message(tmp_path: Path) -> 
     (path,) = (tmp_path / files.FOLDER).iterdir()
     now = path.stat().st_mtime
 
-    files.sweep(tmp_path, now + files.KEPT_S - 60)
+    files.sweep(tmp_path, KEPT_S, now + KEPT_S - 60)
     assert path.exists()
     os.utime(path, (now - 120, now - 120))
-    files.sweep(tmp_path, now + files.KEPT_S - 60)
+    files.sweep(tmp_path, KEPT_S, now + KEPT_S - 60)
     assert not path.exists()
 
 
 @settings(max_examples=50)
-@given(st.text(max_size=LARGE // 4), st.text(max_size=200))
-def test_any_message_fits_into_an_answer(body: str, word: str) -> None:
-    body = body.encode(errors="replace").decode()
-    entry = mail.entry(incoming(body, data={"a": word}), "b" * 32, "dev")
-
-    assert entry.whole or Page().add(entry.packed())
+@given(st.text(max_size=LARGE // 4), st.text(max_size=200), st.integers(1, 20))
+def test_any_message_fits_into_an_answer(body: str, word: str, times: int) -> None:
+    body = body.encode(errors="replace").decode() * times
+    message = incoming(body, data={"a": word}, sender=f"{'a' * 64}@{'n' * 64}")
+    for most in (LEAST, MAX_ANSWER):
+        entry = mail.entry(message, "b" * 32, "dev", most)
+        if entry.whole:
+            entry = mail.with_file(entry, "/" + "é" * 255, 10**9)
+        assert Page(most).add(entry.packed())
 
 
 @settings(max_examples=50)
@@ -185,3 +191,4 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert found["left_out"] + len(found["instances"]) == 20_000
     assert found["instances"][0] == {"id": "agent-0", "last_seen": mail.timestamp(AT)}
     assert "left_out" not in json.loads(mail.listing(rows[:3]))
+    assert len(mail.listing(rows, LEAST)) <= LEAST

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 import ipcbus
-from ipcbus_bridges.claude_ipc.state import FILE, FOLDER, SESSION_S, State, hash_of
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
+from ipcbus_bridges.claude_ipc.state import FILE, FOLDER, State, hash_of
 from tests.bridges.claude_ipc.conftest import NewDoor
 from tests.bridges.claude_ipc.old import Door, Old, ask
 
 SECRET = "open sesame"
+SESSION_S = DEFAULTS.session_time
 TAKEN = "Name fred is taken"
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 import ipcbus
-from ipcbus_bridges.claude_ipc.mail import MAX_ANSWER
+from ipcbus_bridges.claude_ipc.connection import UNSURE_S
+from ipcbus_bridges.claude_ipc.desk import ANSWER_S
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS
 from tests.bridges.claude_ipc.conftest import NewDoor
 from tests.bridges.claude_ipc.old import (
     OLD_BUFFER,
+    OLD_TIMEOUT_S,
     Door,
     Old,
     answer_of,
@@ -192,7 +196,7 @@ def test_a_large_inbox_comes_in_answers_of_one_recv_each(door: Door) -> None:
             sock.sendall(json.dumps(wilma.request("check")).encode())
             raw = sock.recv(OLD_BUFFER)
         found = json.loads(raw)  # whole, by a single recv
-        assert len(raw) <= MAX_ANSWER
+        assert len(raw) <= DEFAULTS.answer_size
         got += [one["message"]["content"] for one in found["messages"]]
         assert found["remaining"] == len(sent) - len(got)
         answers += 1
@@ -261,11 +265,20 @@ def test_a_program_that_is_gone_before_the_answer_gets_it_again(door: Door) -> N
 
 def test_one_that_closed_its_half_and_died_gets_it_again(door: Door) -> None:
     fred, wilma = door.registered("fred-18"), door.registered("wilma-18")
-    fred.send("wilma-18", "important")
-    with connected(door.port) as sock:
-        sock.sendall(json.dumps(wilma.request("check")).encode())
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(1, socket.MSG_PEEK)  # it is there, and is not read
+
+    def dies() -> bool:
+        """Whether it died so soon that it cannot have been taken for a reader."""
+        while wilma.check():
+            pass
+        fred.send("wilma-18", "important")
+        begun = time.monotonic()
+        with connected(door.port) as sock:
+            sock.sendall(json.dumps(wilma.request("check")).encode())
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1, socket.MSG_PEEK)  # it is there, and is not read
+        return time.monotonic() - begun < UNSURE_S
+
+    until(dies, "a machine that is not too busy")
     assert wilma.contents() == ["important"]
 
 
@@ -316,6 +329,7 @@ def test_a_frozen_broker_is_told_before_an_old_program_gives_up(door: Door) -> N
         told = fred.send("fred", "hello")
     assert told["status"] == "error"
     assert "does not answer; please try again" in told["message"]
+    assert ANSWER_S < OLD_TIMEOUT_S - 1
 
 
 def test_a_bridge_leads_on(own_door: NewDoor) -> None:

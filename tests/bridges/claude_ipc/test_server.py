@@ -15,25 +15,27 @@ import pytest
 import ipcbus
 from ipcbus_bridges.claude_ipc import connection, server
 from ipcbus_bridges.claude_ipc.desk import Answer
+from ipcbus_bridges.claude_ipc.limits import DEFAULTS, Limits
 from ipcbus_bridges.claude_ipc.server import HOST, Server, listen
 from tests.bridges.claude_ipc.old import OLD_BUFFER
 
 REQUEST = b'{"action": "check"}'
 WORDS = b'{"status": "ok"}'
-BOUND_S = 10.0
+BOUND_S = 30.0
+LIMITS = DEFAULTS._replace(request_time=BOUND_S)
 
 
 class Room:
     """A server whose answers have fates, and what became of these."""
 
-    def __init__(self, most: int = 100) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.listener = listen(0)
         self.port: int = self.listener.getsockname()[1]
         self.fates: list[asyncio.Future[bool]] = []
         self.go = asyncio.Event()
         self.go.set()
         self.words = WORDS
-        self.server = Server(self.listener, self._handle, most)
+        self.server = Server(self.listener, self._handle, limits)
 
     async def _handle(self, raw: bytes) -> Answer:
         fate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -79,9 +81,9 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def run(test: Callable[[Room], Awaitable[None]], most: int = 100) -> None:
+def run(test: Callable[[Room], Awaitable[None]], limits: Limits = LIMITS) -> None:
     async def main() -> None:
-        room = Room(most)
+        room = Room(limits)
         try:
             await test(room)
         finally:
@@ -128,7 +130,13 @@ def test_who_leaves_before_the_answer_has_not_read(
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_of_one_that_closed_its_half_a_reset_is_waited_for(reads: bool) -> None:
+def test_of_one_that_closed_its_half_a_reset_is_waited_for(
+    reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not reads:
+        monkeypatch.setattr(connection, "UNSURE_S", BOUND_S)
+        monkeypatch.setattr(connection, "PART_S", BOUND_S)
+
     async def test(room: Room) -> None:
         room.go.clear()
         sock = await room.asked()
@@ -185,14 +193,13 @@ def test_a_reader_that_takes_it_in_pieces_gets_all() -> None:
 
 
 def test_slow_silent_and_deaf_ones_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_S", 0.1)
     monkeypatch.setattr(connection, "PART_S", 0.1)
 
     async def test(room: Room) -> None:
         loop = asyncio.get_running_loop()
         silent, slow = await room.connected(), await room.connected()
-        deaf = [await room.asked() for _ in range(20)]
         await loop.sock_sendall(slow, b'{"action": ')
+        deaf = [await room.asked() for _ in range(20)]
         assert "not whole" in json.loads(await read(slow))["message"]
         assert await read(slow) == b""
         assert await read(silent) == b""
@@ -200,7 +207,7 @@ def test_slow_silent_and_deaf_ones_are_closed(monkeypatch: pytest.MonkeyPatch) -
         for sock in (silent, slow, *deaf):
             sock.close()
 
-    run(test)
+    run(test, LIMITS._replace(request_time=0.5))
 
 
 def test_a_server_that_ends_gives_up_what_is_not_read(
@@ -280,7 +287,7 @@ def test_the_oldest_unfinished_one_makes_room() -> None:
         for sock in (first, second, third):
             sock.close()
 
-    run(test, most=2)
+    run(test, LIMITS._replace(connections=2))
 
 
 def test_a_port_in_use_is_told() -> None:

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.usefixtures("broker")
 def test_no_links_is_nothing(run: Run) -> None:
     done = run("bridges", "status", "--json")
 
-    assert (done.code, done.json) == (3, {"links": [], "unasked": []})
+    assert (done.code, done.json) == (
+        3,
+        {"links": [], "doors": [], "unasked": []},
+    )
     assert run("bridges", "status").out == "no links\n"
 
 
