@@ -267,7 +267,7 @@ class PortInUse(CannotServe):
     exit_code = 11
     sentence = (
         "{endpoint} is in use by another program; "
-        "choose another port with --port, or 0 for a free one"
+        "choose another port, or 0 for a free one"
     )
 
 

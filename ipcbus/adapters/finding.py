@@ -95,6 +95,14 @@ def make(name: str, options: Options, tell: Tell) -> Adapter:
         raise AdapterFailed(adapter=name, reason=_words(error)) from error
 
 
+async def let_go(name: str, adapter: Adapter, tell: Tell) -> None:
+    """Close it. What goes wrong in that is told and changes nothing any more."""
+    try:
+        await adapter.close()
+    except Exception as error:  # noqa: BLE001  of a plug-in, whatever it is
+        tell(f"{safe_line(name)} did not close: {safe_line(_words(error))}")
+
+
 def entries(tell: Tell) -> list[Entry]:
     """All that can be used: the built-in ones, and those of others that load."""
     found = [

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ipcbus.adapters.budget import Account, from_object, to_object
+from ipcbus.errors import StaleFile
 from ipcbus.networks import Network
-from ipcbus.networks.files import make_folder, read_object, write_object
+from ipcbus.networks.files import make_folder, read_object, unusable, write_object
 from ipcbus.protocol.address import check_name, fold
 
 T = TypeVar("T")
@@ -21,7 +22,11 @@ FOLDER: Final = "agents"
 
 
 class Ledger:
-    """The account of one agent, which several of its runners may share."""
+    """The account of one agent, which several of its runners may share.
+
+    All of it raises `StaleFile` and `UnsafeFolder`: what is damaged is not begun anew
+    by itself, for then nothing would be spent.
+    """
 
     def __init__(self, network: Network, agent: str) -> None:
         check_name(agent)
@@ -59,13 +64,20 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Account:
-    return from_object(read_object(path) or {})
+    try:
+        return from_object(read_object(path) or {})
+    except ValueError as error:
+        reason = "does not hold what an agent has spent"
+        raise StaleFile(path=str(path), reason=reason, mend="move it away") from error
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """The system lets go of the lock when its holder is killed."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(path, "cannot be opened", error) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

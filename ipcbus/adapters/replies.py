@@ -14,7 +14,14 @@ from ipcbus.adapters.prompt import NO_REPLY
 from ipcbus.adapters.thinking import derived_id
 from ipcbus.client.aio import AsyncClient
 from ipcbus.client.message import AsyncMessage, Attachment
-from ipcbus.errors import IdClash, NoSuchMessage, Refused, UnknownRecipient
+from ipcbus.errors import (
+    BoundExceeded,
+    IdClash,
+    NoSuchMessage,
+    Refused,
+    StoreFull,
+    UnknownRecipient,
+)
 from ipcbus.protocol.address import fold
 from ipcbus.protocol.limits import MAX_BODY
 
@@ -40,7 +47,8 @@ class Replies:
 
     async def send(self, batch: Sequence[AsyncMessage], text: str) -> bool:
         """Answer the last of `batch`, for all of it. False if there is nothing to
-        say, or the bus refuses it for good."""
+        say, or the bus refuses it for good. Raises `BoundExceeded` and `StoreFull` if
+        it has no room now."""
         text = text.strip()
         if not text or text.rstrip(".") == NO_REPLY:
             return False
@@ -55,6 +63,8 @@ class Replies:
             )
         except IdClash:
             return True  # it was sent before, in other words
+        except (BoundExceeded, StoreFull):
+            raise
         except (Refused, UnknownRecipient) as error:
             self._tell(f"the answer to {last.sender} was refused: {error}")
             return False

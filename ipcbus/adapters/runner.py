@@ -36,20 +36,23 @@ from ipcbus.client.aio import AsyncClient
 from ipcbus.client.message import AsyncMessage
 from ipcbus.doors.tools.desk import Turn as Shown
 from ipcbus.errors import (
-    AdapterFailed,
     AdapterMissing,
+    CannotServe,
     IpcbusError,
     KeyRefused,
     Overloaded,
+    StaleLease,
 )
-from ipcbus.protocol.messages import ACK, BOUNCE, CONTROL, TRUST_BROKER
+from ipcbus.protocol.address import fold
+from ipcbus.protocol.messages import ACK, BOUNCE, CONTROL, REPLY, TRUST_BROKER
 
 LEASE_S: Final = 120.0
 HOLD_EVERY_S: Final = 40.0
 """A turn may take longer than a lease: leases are extended while it goes on."""
 
-BURST: Final = 16
-"""Messages that are taken at once; of one conversation they are one turn."""
+BURST: Final = 10
+"""Messages that are taken at once; of one conversation they are one turn. So many ids,
+of 97 letters with their networks, fit into the header of the answer to all of them."""
 
 IDLE_S: Final = 30.0
 LOOK_EVERY_S: Final = 2.0
@@ -59,7 +62,10 @@ PAUSED: Final = "paused"
 """The label of what tells that an agent has stopped."""
 
 AGAIN_S: Final = 30.0
-"""After so many seconds a message comes again whose turn failed."""
+LATER: Final = 4
+"""After so many seconds a message comes again whose turn failed, and so many times
+later each time, up to half an hour: of five attempts the last is 42 minutes after the
+first."""
 
 
 class Profile(NamedTuple):
@@ -103,7 +109,7 @@ class Runner:
         self._held: dict[str, list[AsyncMessage]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(profile.conversations)
-        self._fatal: IpcbusError | None = None
+        self._fatal: BaseException | None = None
 
     async def book(self, usage: Usage | None) -> None:
         """What a request to the model cost."""
@@ -150,17 +156,21 @@ class Runner:
         self._queues[key] = [message]
         task = asyncio.create_task(self._converse(key))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What no turn expects is a fault of ours: better no agent than a mute one."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fatal = error
 
     async def _converse(self, key: str) -> None:
         """Turns of one conversation, one after another; what came meanwhile is one."""
         try:
             async with self._slots:
-                while batch := self._queues[key]:
-                    self._queues[key] = []
-                    await self._turn(batch)
-        except IpcbusError as error:  # of the bus: the messages come again
-            self._tell(f"a turn failed: {error}")
+                while queue := self._queues[key]:
+                    self._queues[key] = queue[BURST:]
+                    await self._turn(queue[:BURST])
         finally:
             del self._queues[key], self._held[key]
 
@@ -181,30 +191,33 @@ class Runner:
     # --- a turn ------------------------------------------------------------
 
     async def _turn(self, batch: list[AsyncMessage]) -> None:
+        try:
+            await self._take_turn(batch)
+        except TimeoutError:
+            seconds = self._profile.bounds.turn_s
+            self._give_back(batch, f"a turn took longer than {seconds:g} s")
+        except (KeyRefused, AdapterMissing, CannotServe) as error:
+            self._fatal = error  # for a person: a key, a library, the ledger
+            for each in batch:
+                each.release()
+        except Overloaded as error:
+            self._give_back(batch, str(error), error.retry_after_s)
+        except IpcbusError as error:
+            self._give_back(batch, str(error))
+
+    async def _take_turn(self, batch: list[AsyncMessage]) -> None:
         batch = [each for each in batch if await self._needs_answer(each)]
         if not batch:
             return
         thread = batch[-1].thread or batch[-1].id  # as its answer will have it
         stopped, is_new = await self._change(lambda one: self._over(one, thread, batch))
-        if stopped is not None:
-            for each in batch:
-                each.release()
-            if is_new:
-                await self._tell_of(stopped, {each.sender for each in batch})
-            return
-        try:
+        if stopped is None:
             await self._think_and_answer(thread, batch)
-        except TimeoutError:
-            seconds = self._profile.bounds.turn_s
-            self._give_back(batch, f"a turn took longer than {seconds:g} s", AGAIN_S)
-        except (KeyRefused, AdapterMissing) as error:
-            self._fatal = error
-            for each in batch:
-                each.release()
-        except Overloaded as error:
-            self._give_back(batch, str(error), max(AGAIN_S, error.retry_after_s))
-        except AdapterFailed as error:
-            self._give_back(batch, str(error), AGAIN_S)
+            return
+        for each in batch:
+            each.release()
+        if is_new:
+            await self._tell_of(stopped, {each.sender for each in batch})
 
     async def _think_and_answer(self, thread: str, batch: list[AsyncMessage]) -> None:
         assert self._thinker is not None
@@ -214,9 +227,15 @@ class Runner:
             await self._answer(thread, batch, text)
 
     async def _needs_answer(self, message: AsyncMessage) -> bool:
-        """Acks those that nobody answers, and those that were answered already."""
+        """Acks those that nobody answers, and those that were answered already. What
+        it answered itself is one of the first: it would do so without end."""
         done = message.kind in (ACK, BOUNCE, CONTROL) or message.trust == TRUST_BROKER
-        if done or (message.attempt > 1 and await self._replies.has(message)):
+        own = fold(message.sender) == fold(self._profile.name)
+        if (
+            done
+            or (own and message.kind == REPLY)
+            or (message.attempt > 1 and await self._replies.has(message))
+        ):
             await message.ack()
             return False
         return True
@@ -231,17 +250,26 @@ class Runner:
             return await self._thinker.answer(thread, batch, shown, progress)
 
     async def _answer(self, thread: str, batch: list[AsyncMessage], text: str) -> None:
+        """Whoever lost a lease says nothing: another runner has that message, perhaps
+        with others, and its answer to them is one to this as well."""
+        for held in [each.extend(LEASE_S) for each in batch]:
+            await held
         peer, now = batch[-1].sender, self._clock()
         is_said = await self._replies.send(batch, text)
+        for each in batch:
+            with suppress(StaleLease):  # it comes again, and is known by its answer
+                await each.ack()
         await self._change(
             lambda one: one.took_turn(thread, peer if is_said else None, now)
         )
-        for each in batch:
-            await each.ack()
 
     def _give_back(
-        self, batch: list[AsyncMessage], reason: str, delay_s: float
+        self, batch: list[AsyncMessage], reason: str, at_least_s: float = 0.0
     ) -> None:
+        """Each comes again, later each time: a platform may be down for an hour. Those
+        that are acked stay so."""
+        delays = [AGAIN_S * LATER ** min(each.attempt - 1, 3) for each in batch]
+        delay_s = max(at_least_s, *delays)
         self._tell(f"{reason}; {len(batch)} messages come again in {delay_s:g} s")
         for each in batch:
             each.nack(delay=delay_s, reason=reason)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from ipcbus.adapters.base import Limits, Options
 from ipcbus.adapters.budget import UNBOUNDED, Bounds, Price
-from ipcbus.adapters.finding import make
+from ipcbus.adapters.finding import let_go, make
 from ipcbus.adapters.ledger import Ledger
 from ipcbus.adapters.runner import Profile, Runner
 from ipcbus.adapters.thinking import Character, Thinker
@@ -88,7 +88,7 @@ async def serve(
     finally:
         await client.close()
         await asyncio.to_thread(desk.close)
-        await adapter.close()
+        await let_go(wanted.adapter, adapter, tell)
 
 
 def _offered(name: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, NamedTuple
 
 from ipcbus.adapters.base import (
@@ -71,6 +71,7 @@ class Character(NamedTuple):
     Attributes:
         tools: those that it may call.
         window: tokens of conversation that its model is shown.
+        tool_calls: that it may make in one turn; 0 is no bound.
     """
 
     name: str
@@ -99,7 +100,10 @@ class Thinker:
         self._desk = desk
         self._book = book
         self._system = system_prompt(
-            character.name, character.network, character.persona
+            character.name,
+            character.network,
+            character.persona,
+            can_send=any(tool.name == "send" for tool in character.tools),
         )
         self._summaries: dict[str, tuple[int, str]] = {}
 
@@ -113,12 +117,13 @@ class Thinker:
         """What the model answers to `batch`, all of one conversation."""
         new = [said(of_message(each), self._who.name) for each in batch]
         past = await self._past(thread, batch)
+        turn_id = batch[0].id  # others may have joined it when it comes again
         try:
-            return await self._loop([*past, *new], batch[-1].id, shown, on_text)
+            return await self._loop([*past, *new], turn_id, shown, on_text)
         except TooLong:
             if not past:
                 raise
-            return await self._loop(new, batch[-1].id, shown, on_text)
+            return await self._loop(new, turn_id, shown, on_text)
 
     def reading(self) -> AbstractContextManager[Shown]:
         """What tools show to the model within this is acked when it ends well."""
@@ -145,8 +150,7 @@ class Thinker:
             and record.header.id not in ids
             and self._is_past(record)
         ]
-        before = [Said(USER, f"[summary of what was said before]\n{summary}")]
-        found = [*(before if summary else []), *map(self._said, records)]
+        found = [*_before(summary), *map(self._said, records)]
         if _tokens(found) <= self._who.window or len(records) < 2:
             return found
         return await self._summarised(key, summary, records)
@@ -180,10 +184,12 @@ class Thinker:
         text = text[-self._who.window * LETTERS_PER_TOKEN :]
         asked = Said(USER, f"{summary}\n\n{text}".strip())
         limits = self._who.limits._replace(max_tokens=1024)
-        answer = await self._ask(Turn(summary_prompt(), (asked,), (), limits))
-        self._summaries[key] = (older[-1].seq, answer.text)
-        kept = Said(USER, f"[summary of what was said before]\n{answer.text}")
-        return [kept, *map(self._said, newer)]
+        with suppress(TooLong):  # then what is older is gone
+            summary = (
+                await self._ask(Turn(summary_prompt(), (asked,), (), limits))
+            ).text
+        self._summaries[key] = (older[-1].seq, summary)
+        return [*_before(summary), *map(self._said, newer)]
 
     # --- the model ---------------------------------------------------------
 
@@ -196,7 +202,7 @@ class Thinker:
     ) -> str:
         """Ask, carry out the tools that it calls, and ask again."""
         conversation = joined(conversation)
-        left = self._who.tool_calls
+        left = self._who.tool_calls or float("inf")
         while True:
             tools = self._who.tools if left > 0 else ()
             turn = Turn(
@@ -232,13 +238,17 @@ class Thinker:
         raise AssertionError("the last try returns or raises")
 
     async def _turn(self, turn: Turn) -> Answer:
+        name = type(self._adapter).__name__
         try:
-            return await self._adapter.turn(turn)
+            answer: Any = await self._adapter.turn(turn)
         except IpcbusError:
             raise
         except Exception as error:  # of an adapter that is not ours
-            name = type(self._adapter).__name__
             raise AdapterFailed(adapter=name, reason=repr(error)) from error
+        if not isinstance(answer, Answer):
+            reason = f"its turn gave no Answer but {answer!r:.100}"
+            raise AdapterFailed(adapter=name, reason=reason)
+        return answer
 
     async def _carry_out(
         self, one: ToolCall, turn_id: str, shown: Shown, is_allowed: bool
@@ -267,6 +277,11 @@ def derived_id(kind: str, of: str, content: Any = None) -> str:
     """An id that is the same for the same things."""
     text = json.dumps([kind, of, content], sort_keys=True, default=str)
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _before(summary: str) -> list[Said]:
+    text = f"[summary of what was said before]\n{summary}"
+    return [Said(USER, text)] if summary else []
 
 
 def _tokens(conversation: Sequence[Said]) -> int:

@@ -67,8 +67,9 @@ class Routing:
                 return self._route_to_agent(turn, to, draft)
         others = [number for number in found if number != sender]
         if not others:
+            why = "has joined it" if to.kind is Kind.TOPIC else "is there"
             raise UnknownRecipient(
-                name=draft.to, network=self._network, hint=": nobody is there", near=[]
+                name=draft.to, network=self._network, hint=f": nobody {why}", near=[]
             )
         boxes = [self._boxes[number] for number in others]
         return Route(boxes, ACCEPTED, {"recipients": len(boxes)})

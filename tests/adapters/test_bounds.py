@@ -11,7 +11,7 @@ import ipcbus
 from ipcbus.adapters.base import Answer, Turn, Usage
 from ipcbus.adapters.budget import Account, Bounds
 from tests.adapters.conftest import ask, received
-from tests.adapters.models import Told, serving, until
+from tests.adapters.models import Told, calls, in_turn, serving, until
 
 # --- bounds -----------------------------------------------------------------------
 
@@ -76,6 +76,16 @@ def test_tokens_of_a_day_are_bounded(alice: ipcbus.Client) -> None:
             assert "1100 tokens today" in str(told.body)
             assert served.ledger.read().unpriced == 1
         assert len(model.turns) == 1
+
+    asyncio.run(story())
+
+
+def test_no_bound_on_calls_of_tools_is_no_ban_on_tools(alice: ipcbus.Client) -> None:
+    async def story() -> None:
+        model = Told(in_turn(*[calls("agents")] * 30, "Enough."))
+        async with serving(model, bounds=Bounds(tool_calls=0)):
+            assert (await ask(alice, "Go.")).body == "Enough."
+        assert len(model.turns) == 31
 
     asyncio.run(story())
 

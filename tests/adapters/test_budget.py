@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,9 @@ from ipcbus.adapters.budget import (
     to_object,
 )
 from ipcbus.adapters.ledger import Ledger
+from ipcbus.errors import StaleFile
 from ipcbus.networks import Network
+from ipcbus.networks.files import write_object
 
 NOON = 1_700_000_000 // DAY_S * DAY_S + DAY_S / 2
 
@@ -83,6 +86,22 @@ def test_money_is_counted_where_the_price_is_known_and_never_guessed() -> None:
     assert over_day([account], UNBOUNDED._replace(money_per_day=4.6), NOON) is None
 
 
+def test_what_a_person_lets_pass_is_counted_anew_and_still_shown_as_spent() -> None:
+    account, bounds = Account(), Bounds(tokens_per_day=1000)
+    account.spend(Usage(600, 400), Price(3, 15), NOON)
+    money = account.money
+    account.stopped = over(account, bounds, "t", "bob", NOON)
+
+    account.resume()
+
+    assert (account.tokens, account.money) == (1000, money)
+    assert over(account, bounds, "t", "bob", NOON) is None
+    account.spend(Usage(600, 400), None, NOON)
+    assert over(account, bounds, "t", "bob", NOON) is not None
+    account.spend(Usage(1, 1), None, NOON + DAY_S)
+    assert (account.tokens, account.excused_tokens) == (2, 0)
+
+
 def test_agents_of_a_network_are_bounded_together() -> None:
     accounts = [Account(), Account()]
     for account in accounts:
@@ -124,9 +143,11 @@ def test_an_account_is_sound_whatever_is_booked(
             case "answered":
                 account.took_turn(f"t{number}", f"p{number % 3}", now)
             case "resume":
-                account.stopped = over(account, Bounds(1, 1, 1), "t1", "p1", now)
+                stopped = over(account, Bounds(1, 1, 1), "t1", "p1", now)
+                account.stopped = stopped
                 account.resume()
-                assert over(account, Bounds(0, 0, 1), "t1", "p1", now) is None
+                again = over(account, Bounds(1, 1, 1), "t1", "p1", now)
+                assert not (stopped and again and stopped.bound == again.bound)
             case _:
                 account.turn_page(now)
         account.check_invariants()
@@ -142,6 +163,65 @@ def test_of_many_conversations_those_that_are_idle_longest_are_forgotten() -> No
     account.check_invariants()
     assert "t0" not in account.threads
     assert account.threads["busy"] == MOST_THREADS + 5
+
+
+def test_an_account_fits_into_its_file_however_busy_the_agent_is(
+    network: Network,
+) -> None:
+    def busy(account: Account) -> None:
+        for number in range(3000):
+            peer = f"{number:032}@{'n' * 32}"
+            account.took_turn(f"{number:064}@{'n' * 32}", peer, NOON)
+            account.took_turn("t", "bob", NOON)
+
+    ledger = Ledger(network, "ann")
+    ledger.change(busy)
+
+    account = ledger.read()
+    account.check_invariants()
+    assert account.answered["bob"].times == 3000
+
+
+def test_an_hour_that_lies_ahead_is_none_for_the_clock_went_back() -> None:
+    account, bounds = Account(), Bounds(replies_per_hour=1)
+    account.took_turn("t", "bob", NOON + DAY_S)
+
+    assert over(account, bounds, "t2", "bob", NOON) is None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"tokens": []},
+        {"tokens": "many"},
+        {"money": None},
+        {"threads": []},
+        {"threads": {"t": None}},
+        {"answered": {"bob": [1, 2, 3]}},
+        {"stopped": "yes"},
+        {"stopped": {"bound": "x"}},
+    ],
+)
+def test_a_ledger_that_is_damaged_is_told_and_not_begun_anew(
+    network: Network, damaged: dict[str, Any]
+) -> None:
+    ledger = Ledger(network, "ann")
+    ledger.change(lambda one: one.spend(None, None, NOON))
+    write_object(network.folder / "agents" / "ann.json", damaged)
+
+    with pytest.raises(StaleFile, match="what an agent has spent; move it away"):
+        ledger.read()
+
+
+def test_a_ledger_of_a_later_ipcbus_can_be_read(network: Network) -> None:
+    Ledger(network, "ann").change(lambda one: one.spend(None, None, NOON))
+    stopped = {"bound": "b", "reason": "r", "until": 5, "by": "me"}
+    later = {"tokens": 7, "stopped": stopped, "poems": 3}
+    write_object(network.folder / "agents" / "ann.json", later)
+
+    account = Ledger(network, "ann").read()
+
+    assert (account.tokens, account.stopped) == (7, Stopped("b", "r", 5))
 
 
 def test_a_ledger_survives_and_counts_all_of_a_network(network: Network) -> None:

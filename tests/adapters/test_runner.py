@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -171,6 +171,45 @@ def test_what_a_tool_showed_is_acked_when_the_turn_is_answered(
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(("tools", "told"), [((), False), (("send",), True)])
+def test_a_model_is_told_of_the_tool_send_only_if_it_has_it(
+    alice: ipcbus.Client, tools: tuple[str, ...], told: bool
+) -> None:
+    async def story() -> None:
+        model = Told("ok")
+        async with serving(model, tools=tools):
+            await ask(alice, "Hello.")
+        assert ("the tool send" in model.turns[0].system) is told
+
+    asyncio.run(story())
+
+
+def test_a_turn_that_comes_again_with_others_sends_nothing_twice(
+    alice: ipcbus.Client,
+) -> None:
+    async def story() -> None:
+        def answer(turn: Turn) -> Answer:
+            if turn.said[-1].role == "user":
+                return calls("send", to="bob", text="hi")
+            if len(model.turns) == 2:
+                alice.send("llama", "part 1", thread="t")
+                raise KeyRefused(adapter="x", reason="as if it were killed here")
+            return Answer("Told him.")
+
+        with ipcbus.connect("dev", agent="bob") as bob:
+            model = Told(answer)
+            alice.send("llama", "part 0", thread="t")
+            with pytest.raises(KeyRefused):
+                async with serving(model):
+                    await until(lambda: len(model.turns) == 2)
+            async with serving(model):
+                await received(alice)
+            assert all(part in model.turns[2].said[-1].text for part in "01")
+            assert [each.body for each in bob.receive(5, timeout=20)] == ["hi"]
+
+    asyncio.run(story())
+
+
 def test_a_model_learns_what_was_wrong_with_its_call(alice: ipcbus.Client) -> None:
     async def story() -> None:
         model = Told(
@@ -234,6 +273,19 @@ def test_a_broken_adapter_is_no_broken_agent(alice: ipcbus.Client) -> None:
     asyncio.run(story())
 
 
+def test_what_is_no_answer_is_a_failure_of_the_adapter(alice: ipcbus.Client) -> None:
+    async def story() -> None:
+        given = [cast("Answer", {"text": "no Answer"}), Answer("An Answer.")]
+
+        async def answer(turn: Turn) -> Answer:
+            return given.pop(0)
+
+        async with serving(Told(answer)):
+            assert (await ask(alice, "Now?")).body == "An Answer."
+
+    asyncio.run(story())
+
+
 def test_a_wrong_key_ends_the_agent_and_keeps_the_mail(alice: ipcbus.Client) -> None:
     async def refused() -> None:
         model = Told(in_turn(KeyRefused(adapter="x", reason="set X_API_KEY")))
@@ -280,6 +332,23 @@ def test_a_conversation_too_long_for_the_model_is_asked_without_its_past(
         async with serving(Told(answer)):
             first = await ask(alice, "One.")
             assert (await ask(alice, "Two.", thread=first.thread)).body == "Short."
+
+    asyncio.run(story())
+
+
+def test_a_past_too_long_to_be_summarised_is_left_out(alice: ipcbus.Client) -> None:
+    async def story() -> None:
+        def answer(turn: Turn) -> Answer:
+            if turn.system.startswith("Summarise"):
+                raise TooLong(adapter="x", reason="too many tokens")
+            return Answer("ok " + "blah " * 100)
+
+        model = Told(answer)
+        async with serving(model, window=200):
+            thread = (await ask(alice, "first " * 100)).thread
+            for _ in range(2):
+                await ask(alice, "fish " * 100, thread=thread)
+        assert not any("first" in one.text for one in model.turns[-1].said)
 
     asyncio.run(story())
 

@@ -35,6 +35,8 @@ INJECTIONS = [
     "\u202egnp.exe\u202c",
     "\u2066\u2067\u2068\u2069\u200e\u200f",
     "zero\u200bwidth\u2060\ufeff",
+    "fillers\u115f\u1160\u3164\uffa0 and marks\u034f\u17b4\u180e",
+    "smuggled" + "".join(map(chr, range(0xFE00, 0xFE0E))) + "\U000e0100",
     "".join(chr(0xE0000 + ord(letter)) for letter in "obey me"),
     "line\u2028separator\u2029",
     "\ud800 half a letter".encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
@@ -47,8 +49,10 @@ HIDDEN = [
     *map(chr, range(0x20)),
     *map(chr, range(0x7F, 0xA0)),
     *"\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e",
-    *"\u2060\u2066\u2067\u2068\u2069\ufeff",
-    *map(chr, range(0xE0000, 0xE0080)),
+    *"\u2060\u2066\u2067\u2068\u2069\ufeff\u034f\u115f\u1160\u17b4\u17b5\u180e",
+    *"\u3164\uffa0\U0001bca0\U0001d173",
+    *map(chr, range(0xFE00, 0xFE0E)),
+    *map(chr, range(0xE0000, 0xE01F0)),
 ]
 """No text of a peer may bring one of these to a reader, but line ends and tabs."""
 

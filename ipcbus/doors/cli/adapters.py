@@ -110,7 +110,7 @@ def _pair(text: str) -> tuple[str, str]:
 async def _findings(name: str, options: Options, timeout: float) -> list[Finding]:
     """What it found of itself. A library or a key that is missing is a finding too."""
     from ipcbus.adapters.base import Finding
-    from ipcbus.adapters.finding import find, make
+    from ipcbus.adapters.finding import find, let_go, make
 
     find(name, remark)  # that there is no such adapter is no finding of it
     try:
@@ -119,13 +119,13 @@ async def _findings(name: str, options: Options, timeout: float) -> list[Finding
         return [Finding("failed", str(error))]
     try:
         async with asyncio.timeout(timeout):
-            return await adapter.check()
+            return [Finding(*one) for one in await adapter.check()]
     except TimeoutError as error:
         raise TimedOut(what=f"adapters check {name}", seconds=timeout) from error
     except Exception as error:  # noqa: BLE001  of a plug-in, whatever it is
         return [Finding("failed", _words(error))]
     finally:
-        await adapter.close()
+        await let_go(name, adapter, remark)
 
 
 def _words(error: Exception) -> str:
@@ -134,5 +134,5 @@ def _words(error: Exception) -> str:
 
 
 def _line(found: Finding) -> str:
-    status = paint(f"{found.status:<7}", _STYLES[found.status])
+    status = paint(f"{found.status:<7}", _STYLES.get(found.status, "red"))
     return f"{status}  {safe_line(found.text)}"

@@ -84,7 +84,7 @@ from ipcbus.networks import choose
 @click.option(
     "--timeout", type=duration, default=300.0, help="Of one request to the model."
 )
-@click.option("--no-start", is_flag=True, help="Wait for a broker; start none.")
+@click.option("--no-start", is_flag=True, help="Start no broker; end if there is none.")
 @member
 def agent(
     command: tuple[str, ...],

@@ -55,9 +55,10 @@ def _carry_out(args: Sequence[str]) -> object:
 
 
 def _wants_json(args: Sequence[str]) -> bool:
-    """Errors of the parser itself come before any option was understood."""
+    """Errors of the parser itself come before any option was understood. What answers
+    a model (`call`) has no other words than JSON."""
     options = args[: args.index("--")] if "--" in args else args
-    return "--json" in options
+    return "--json" in options or options[:1] == ["call"]
 
 
 def main() -> NoReturn:

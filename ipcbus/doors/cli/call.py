@@ -17,6 +17,7 @@ import click
 
 from ipcbus.doors.cli.output import write
 from ipcbus.doors.tools.calls import call as carry_out
+from ipcbus.doors.tools.calls import failure
 from ipcbus.doors.tools.desk import Desk
 from ipcbus.errors import BY_CODE, IpcbusError, UsageError
 
@@ -56,21 +57,24 @@ def call(
     with Desk(networks, agent or None) as desk:
         if name is None:
             return _converse(desk)
-        answer = carry_out(desk, name, _arguments(arguments))
+        if arguments == "-":
+            arguments = sys.stdin.read() if sys.stdin else ""
+        answer = carry_out(desk, name, _arguments(arguments or ""))
         write(_line(answer))
         desk.confirm()
         return _exit_code(answer)
 
 
-def _arguments(text: str | None) -> object:
-    if text == "-":
-        text = sys.stdin.read()
-    if not (text or "").strip():
-        return {}
+def _arguments(text: str) -> Any:
+    return _read("the arguments are", text) if text.strip() else {}
+
+
+def _read(what: str, text: str) -> Any:
+    """Raises `UsageError`, also for what is nested more deeply than any call."""
     try:
-        return json.loads(text or "")
-    except ValueError as error:
-        raise UsageError(reason=f"the arguments are no JSON: {error}") from error
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(reason=f"{what} no JSON: {error}") from error
 
 
 def _converse(desk: Desk) -> int:
@@ -90,24 +94,24 @@ def _lines() -> Iterator[str]:
 
 def _answer(desk: Desk, line: str) -> dict[str, Any]:
     """The answer to a line; it carries the `id` of the call, if that has one."""
+    head: dict[str, Any] = {}
     try:
-        asked = json.loads(line)
-    except ValueError as error:
-        return _mistake(f"the line is no JSON: {error}")
-    if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
-        return _mistake('a call is {"name": ..., "arguments": {...}}')
-    arguments = asked.get("arguments")
+        asked = _read("the line is", line)
+        if isinstance(asked, dict) and "id" in asked:
+            head["call"] = asked["id"]
+        return head | carry_out(desk, *_asked(asked))
+    except UsageError as error:
+        return head | {"error": failure(error)}
+
+
+def _asked(line: object) -> tuple[str, object]:
+    """The tool and its arguments. Raises `UsageError`."""
+    if not isinstance(line, dict) or not isinstance(line.get("name"), str):
+        raise UsageError(reason='a call is {"name": ..., "arguments": {...}}')
+    arguments = line.get("arguments")
     if isinstance(arguments, str):  # as OpenAI's API gives them
-        try:
-            arguments = json.loads(arguments or "{}")
-        except ValueError as error:
-            return _mistake(f"the arguments are no JSON: {error}")
-    answer = carry_out(desk, asked["name"], {} if arguments is None else arguments)
-    return {"call": asked["id"], **answer} if "id" in asked else answer
-
-
-def _mistake(reason: str) -> dict[str, Any]:
-    return {"error": {"code": UsageError.code, "message": reason}}
+        arguments = _arguments(arguments)
+    return line["name"], {} if arguments is None else arguments
 
 
 def _line(answer: dict[str, Any]) -> str:

@@ -51,7 +51,8 @@ def hook(
     if given is None or given.agent is not None:
         return 0  # the mail is for the model, not for its helpers
     try:
-        networks = _networks(network)
+        if not (networks := _networks(network)):
+            return 0
         if not agent:
             remark("hook: who are you? Say --as NAME, or set IPCBUS_AGENT")
         elif event == WAIT:
@@ -86,8 +87,13 @@ def _given() -> Given | None:
 
 
 def _networks(names: str | None) -> list[Network]:
-    """Those that are named, with commas between; or the one that `choose` finds."""
-    return [choose(name or None) for name in (names or "").split(",")]
+    """Those that are named, with commas between; or the one that `choose` finds. One
+    that is not there yet holds back no mail of the others."""
+    found: list[Network] = []
+    for name in (names or "").split(","):
+        with suppress(NoNetwork):
+            found.append(choose(name or None))
+    return found
 
 
 def _answer(

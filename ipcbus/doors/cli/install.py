@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ipcbus import networks
-from ipcbus.doors.cli.options import json_option, network_option
+from ipcbus.doors.cli.options import json_option
 from ipcbus.doors.cli.output import emit, paint
 from ipcbus.doors.install import (
     TOOLS,
@@ -43,7 +43,13 @@ def _options(command: F) -> F:
 
 @click.command()
 @_options
-@network_option
+@click.option(
+    "--network",
+    "-n",
+    envvar="IPCBUS_NETWORK",
+    metavar="NAME[,NAME]",
+    help="The network, or several; needless if there is only one.",
+)
 @click.option(
     "--as", "agent", metavar="NAME", help="Its name; by default that of the tool."
 )
@@ -61,7 +67,8 @@ def install(
     notices its mail. All else in the settings stays as it is, byte for byte; the file
     as it was before is kept beside it. `ipcbus uninstall` takes it out again.
     """
-    named = check_name(network) if network else networks.choose().name
+    names = [*filter(None, (network or "").split(","))]
+    named = ",".join(map(check_name, names)) or networks.choose().name
     name = check_name(agent or tool)
     changes = installation(tool, scope, who(named, name))
     member = {"network": named, "as": name}

@@ -116,8 +116,10 @@ def _mail(intent: Intent, answer: Answer) -> Iterator[str]:
         yield from _message(each)
         yield ""
     if remaining := answer.get("remaining"):
-        yield f"{remaining} more"
-    if not messages:
+        yield f"{remaining} {'more' if messages else 'waiting'}"
+    if "paused" in answer:
+        yield answer["paused"]
+    elif not messages:
         yield "no message" if is_past else "no mail"
 
 
@@ -180,6 +182,9 @@ def _registered(intent: Intent, answer: Answer) -> Iterator[str]:
 
 
 def _renamed(intent: Intent, answer: Answer) -> Iterator[str]:
+    if "was" not in answer:  # the name was its own already
+        yield from _who(intent, answer)
+        return
     was, name = safe_line(str(answer["was"])), safe_line(str(answer["agent"]))
     yield f"{was} is now {name}; mail to {was} is forwarded for a while"
     yield f"from now on: --as {name}, or export IPCBUS_AGENT={name}"
@@ -195,7 +200,8 @@ def _who(intent: Intent, answer: Answer) -> Iterator[str]:
 
 
 def _state(intent: Intent, answer: Answer) -> Iterator[str]:
-    yield from pairs(answer)
+    stopped = {"stopped": "; ".join(answer["stopped"])} if "stopped" in answer else {}
+    yield from pairs({**answer, **stopped})
 
 
 def _auto(intent: Intent, answer: Answer) -> Iterator[str]:

@@ -33,7 +33,12 @@ def tools(shape: str | None, as_json: bool) -> None:
             return
         yield from table(
             ("tool", "what it does"),
-            [(tool.name, tool.description.partition(". ")[0]) for tool in TOOLS],
+            [(tool.name, _first(tool.description)) for tool in TOOLS],
         )
 
     emit(found, human, as_json=as_json)
+
+
+def _first(description: str) -> str:
+    """Its first sentence, without the full stop."""
+    return description.partition(". ")[0].removesuffix(".")

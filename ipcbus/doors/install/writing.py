@@ -88,7 +88,7 @@ def locked(path: Path) -> Iterator[None]:
     """Keep others that lock from writing `path`. Raises `IpcbusError` if one does."""
     lock = path.with_name(f"{path.name}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path)
         _take(lock)
     except FileExistsError as error:
         reason = f"{path} is being written by another program ({lock} is there)"
@@ -99,6 +99,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         remove_folder(lock)
+
+
+def _make_folder(path: Path) -> None:
+    """Of the file. Raises `ConfigError` if something else stands in its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise refusal(
+            path, f"{path.parent} is no folder; nothing was changed"
+        ) from error
 
 
 def _take(lock: Path) -> None:

@@ -113,6 +113,7 @@ FORMS: Final[Mapping[str, tuple[str, ...]]] = {
         "send {who} [saying|saying that|about] {said}",
         "$put {who} (a|the following|another|this|one more|a quick|a short) $msg"
         " [to|$that|about] {text}",
+        "$put {who} (the message|the msg|the note) {colon} {text}",
         "$put [a|another|this|the following|a quick|a short|one more] $msg"
         " (to|for|over to) {who} [to|$that|about] {text}",
         "(send|write|say|post|speak|talk) to {who} [$that|about] {text}",
@@ -123,6 +124,7 @@ FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "broadcast": (
         "broadcast [this] {said}",
+        "broadcast [the] (message|msg) {colon} {text}",
         "broadcast (a|this|the following|another) $msg [$that] {said}",
         "(broadcast|announce) [a $msg] that {text}",
         "(broadcast|announce|publish) [a $msg|$msg|this|the following] to {many}"
@@ -285,7 +287,9 @@ FORMS: Final[Mapping[str, tuple[str, ...]]] = {
         "(what's|what is|show|show me|check) [the] $auto status",
         "how often (are we|are you|am i|do we|do you|do i|is it|does it) $auto",
         "how often (are|do) (we|you|i) (check|checking) [for] [$my] [$new] [$mail]",
-        "(when's|when is|when will) [the] next $auto [be]",
+        "(when's|when is|when will) [the] next ($auto|check|look) [be]",
+        "[the] next $auto",
+        "(what's|what is) [the|my|our] $auto interval",
         "(what's|what) happened (with|to) $auto",
         "are (we|you) $auto",
         "am i $auto",

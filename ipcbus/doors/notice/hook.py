@@ -18,6 +18,7 @@ from ipcbus.doors.notice import auto
 from ipcbus.doors.notice.events import BATCH, END, EVENTS, START, STOP, TOOL, answer
 from ipcbus.doors.notice.given import Given
 from ipcbus.doors.notice.looking import (
+    MOST,
     Taken,
     ask,
     connected,
@@ -77,8 +78,10 @@ def hook(
     event = Event(tool, name, kind, given, patience)
     visits = [Visit(event, network, agent) for network in networks]
     try:
+        room = MOST
         for visit in visits:
-            visit.go()
+            # One of each, however many networks: none of them waits for the others.
+            room -= visit.go(max(1, room))
         pages = [visit.page for visit in visits if visit.page is not None]
         if pages:
             from ipcbus.doors.notice.words import told
@@ -108,8 +111,9 @@ class Visit:
         self._is_written = False
         self.page: Page | None = None
 
-    def go(self) -> None:
-        """Settle what was shown, and lease what is new."""
+    def go(self, most: int = MOST) -> int:
+        """Settle what was shown, and lease what is new; how many messages that are,
+        `most` at most, for what is leased and has no room would never be seen."""
         kind = self._event.kind
         if kind == START:
             self._memory.sweep()
@@ -121,9 +125,10 @@ class Visit:
             self._memory.forget()
         with suppress(IpcbusError):
             if is_there(self._network):
-                self._talk()
+                self._talk(most)
+        return len(self._taken.messages) if self._taken else 0
 
-    def _talk(self) -> None:
+    def _talk(self, most: int) -> None:
         event, shown = self._event, self._before.shown
         is_due = event.kind != END and self._is_due()
         if not shown and not is_due:
@@ -133,7 +138,7 @@ class Visit:
         self._client = client
         self._kept, asked = settle(client, shown, event.kind, event.given.source)
         if is_due:
-            self._look(client)
+            self._look(client, most)
         wait_for(asked, event.patience)
 
     def _is_due(self) -> bool:
@@ -141,7 +146,7 @@ class Visit:
         wish = auto.read(self._network, self._agent)
         return auto.is_due(wish, self._before.looked or None, time.time())
 
-    def _look(self, client: Client) -> None:
+    def _look(self, client: Client, most: int) -> None:
         going_on = self._event.kind == STOP and self._event.given.going_on
         # A turn that goes on because of mail goes on again for newer mail only.
         after = self._before.blocked if going_on else 0
@@ -149,7 +154,7 @@ class Visit:
         self._looked = True
         if not news.waiting:
             return
-        taken = take(client)
+        taken = take(client, most)
         if not taken.messages:
             return  # another session was quicker; receipts alone are no news
         from ipcbus.doors.notice.page import page_of

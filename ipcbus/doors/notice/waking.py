@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ipcbus.doors.notice.looking import take
+from ipcbus.doors.notice.looking import MOST, take
 from ipcbus.doors.notice.memory import MOST_SHOWN, Memory, Shown, State, Waiting, end
 from ipcbus.doors.notice.page import page_of
 from ipcbus.doors.notice.words import Page, head, told
@@ -36,10 +36,11 @@ _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "busybox
 def show(write: Callable[[str], None], posts: Sequence[Post]) -> bool:
     """Write the mail where Claude Code reads it; events of its session ack it, as all
     that was shown. False if another session was quicker, or nobody reads."""
-    pages, shown = [], []
+    pages, shown, room = [], [], MOST
     for post in posts:
-        page, what = _page(post)
+        page, what = _page(post, max(1, room))
         if page is not None:
+            room -= len(page.views)
             pages.append(page)
             shown.append((post, what))
     if not pages:
@@ -51,11 +52,11 @@ def show(write: Callable[[str], None], posts: Sequence[Post]) -> bool:
     return True
 
 
-def _page(post: Post) -> tuple[Page | None, list[Shown]]:
+def _page(post: Post, most: int) -> tuple[Page | None, list[Shown]]:
     try:
         news = post.news()
         assert post.client is not None
-        taken = take(post.client) if news.waiting else None
+        taken = take(post.client, most) if news.waiting else None
     except IpcbusError:
         post.leave()
         return None, []

@@ -2,7 +2,8 @@
 
 Models leave out, misname and mistype arguments, so each mistake is told in a sentence
 that a model can act on. Null stands for an argument that is not there: APIs with
-strict schemas have no other way to say so.
+strict schemas have no other way to say so. So does an empty text, where one may be
+left out: small models fill in whatever a schema names.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ _TYPES: Final[Mapping[str, tuple[type, str]]] = {
 
 
 def checked(tool: Tool, args: object) -> dict[str, Any]:
-    """`args` without its nulls. Raises `UsageError` that says what is wrong."""
+    """What `args` has that means something. Raises `UsageError` that says what is
+    wrong."""
     if not isinstance(args, dict):
         raise UsageError(reason=f"{tool.name}: the arguments must be a JSON object")
-    given = {name: value for name, value in args.items() if value is not None}
+    given = {
+        name: value
+        for name, value in args.items()
+        if value is not None and (value != "" or name in tool.required)
+    }
     for name, value in given.items():
         schema = tool.properties.get(name)
         if schema is None:

@@ -118,7 +118,7 @@ class Desk:
         """`networks`: none means the only one there is, or IPCBUS_NETWORK's; with
         `create` those that are missing are made, and with `start` brokers that nobody
         runs. Without an `agent` the model registers by itself (`sit_down`)."""
-        self._named = tuple(networks)
+        self._named = tuple(dict.fromkeys(networks))
         self._agent = agent
         self._program = program
         self._create = create
@@ -155,10 +155,18 @@ class Desk:
         before, self._agent = self._agent, self._agent or agent
         try:
             for client in self.clients():
-                self._agent = client.agent
+                self._agent = self._spelled(client.agent)
         except IpcbusError:
             self._agent = before
+            if before is None:
+                self._get_up()  # a connection knows one name only
             raise
+
+    def _spelled(self, name: str | None) -> str | None:
+        """The name as its network spells it. One that was given by a rename is not
+        known to the connection."""
+        is_same = name and self._agent and fold(name) == fold(self._agent)
+        return name if is_same else self._agent
 
     def be_called(self, agent: str) -> None:
         """It was renamed."""
@@ -275,6 +283,9 @@ class Desk:
     def close(self) -> None:
         """Give back what was shown, and leave."""
         self.give_back()
+        self._get_up()
+
+    def _get_up(self) -> None:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             client.close()

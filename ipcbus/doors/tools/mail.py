@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ipcbus.doors.saving import save_all
 from ipcbus.doors.text import LONG, safe_line
 from ipcbus.doors.tools.desk import LEASE_S
-from ipcbus.doors.tools.pages import PAGE_BYTES, READ_BYTES, compact, fitting, piece
-from ipcbus.doors.tools.registry import MOST_WAIT_S
+from ipcbus.doors.tools.pages import (
+    PAGE_BYTES,
+    PAUSED,
+    READ_BYTES,
+    compact,
+    fitting,
+    piece,
+)
+from ipcbus.doors.tools.registry import MOST, MOST_WAIT_S
 from ipcbus.doors.view import View, of_message, of_record
 from ipcbus.errors import NoSuchMessage, TimedOut, UsageError
 from ipcbus.protocol.messages import REPLY
@@ -44,6 +51,7 @@ def send(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {name: args[name] for name in said if name in args}
     if reply_to is not None:
         options["kind"] = REPLY
+        options.setdefault("thread", _thread_of(client, reply_to))
     if "ttl_s" in args:
         options["ttl"] = args["ttl_s"]
     if files := args.get("attach"):
@@ -59,13 +67,24 @@ def send(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _thread_of(client: Client, id_: str) -> str | None:
+    """Answers stay in the conversation of what they answer, as from every door."""
+    try:
+        asked = client.show(id_, body_limit=0).header
+    except NoSuchMessage:
+        return None  # not kept any more; the reference still says what is answered
+    return asked.thread or asked.id
+
+
 # --- inbox and wait ----------------------------------------------------------
 
 
 def inbox(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     if "read" in args:
         return _read(desk, args)
-    if args.get("history") or "search" in args or args.keys() & {"with", "before"}:
+    if args.get("offset") or "save" in args:
+        raise UsageError(reason="inbox: offset and save need the id of a message: read")
+    if args.get("history") or args.keys() & {"search", "with", "thread", "before"}:
         return _past(desk, args)
     if args.get("peek"):
         return _peek(desk, args)
@@ -88,7 +107,7 @@ class News(NamedTuple):
     paused: bool
 
     def said(self) -> dict[str, str]:
-        return {"paused": "a person has stopped deliveries"} if self.paused else {}
+        return {"paused": PAUSED} if self.paused else {}
 
 
 def news(clients: Iterable[Client], timeout: float) -> News:
@@ -217,8 +236,12 @@ def ask(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     """Ask and wait, or go on waiting. The answer counts as shown."""
     timeout = args.get("timeout_s", MOST_WAIT_S)
     if "id" in args:
+        if args.keys() & {"to", "text"}:
+            reason = "ask: id only goes on waiting; leave out to and text, or id to ask"
+            raise UsageError(reason=reason)
         client = desk.client(args.get("network"))
-        return _answer(desk, client, partial(client.wait_reply, args["id"]), timeout)
+        found = _answer(desk, client, partial(client.wait_reply, args["id"]), timeout)
+        return found if "answer" in found else _read_before(desk, client, found)
     if not args.keys() >= {"to", "text"}:
         raise UsageError(reason="ask: give to and text, or the id to go on waiting")
     client, to = desk.towards(args["to"], args.get("network"))
@@ -238,3 +261,18 @@ def _answer(
     answer.extend(LEASE_S)
     desk.show([answer])
     return {"answer": compact(of_message(answer), desk.agent, wide=desk.is_wide)}
+
+
+def _read_before(desk: Desk, client: Client, waiting: dict[str, Any]) -> dict[str, Any]:
+    """An answer that was read before will not come again, and a model that does not
+    know it would wait for ever."""
+    id_ = waiting["id"]
+    try:
+        asked = client.show(id_, body_limit=0).header.to
+    except NoSuchMessage:
+        return waiting  # nothing is known of it, or not any more
+    for record in client.history(MOST, other=asked, body_limit=LONG).records:
+        if record.header.reply_to == id_ and record.state == "done":
+            view = of_record(record, client.network)
+            return {"answer": compact(view, desk.agent, wide=desk.is_wide)}
+    return waiting

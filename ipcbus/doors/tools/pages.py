@@ -23,6 +23,9 @@ PAGE_BYTES: Final = 12 * 1024
 READ_BYTES: Final = 16 * 1024
 """Bytes of one long body that are shown at a time."""
 
+PAUSED: Final = "a person has stopped deliveries"
+"""Why there is no mail although some waits."""
+
 DATA_BYTES: Final = 1024
 """Of the structured data of a message, as JSON; longer is only named."""
 

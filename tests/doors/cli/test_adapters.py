@@ -135,6 +135,32 @@ def test_a_failure_of_a_package_is_a_finding(run: Run, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("findings", ["None", "['x']", "[('odd', 'text')]"])
+def test_what_is_no_finding_is_one_nevertheless(
+    run: Run, tmp_path: Path, findings: str
+) -> None:
+    code = RAISING.replace('raise ValueError("what?")', f"return {findings}")
+
+    done = run("adapters", "check", "bad", env=package(tmp_path, code))
+
+    assert "Traceback" not in done.err
+    assert done.out.startswith(("failed", "odd"))
+
+
+def test_one_that_cannot_close_has_been_checked_nevertheless(
+    run: Run, tmp_path: Path
+) -> None:
+    code = RAISING.replace('raise ValueError("what?")', "return [('ok', 'good')]")
+    code = code.replace("async def close(self): ...", "async def close(self): 1 / 0")
+
+    done = run("adapters", "check", "bad", env=package(tmp_path, code))
+
+    assert done.out == "ok       good\n"
+    assert (
+        done.err == "ipcbus: bad did not close: ZeroDivisionError: division by zero\n"
+    )
+
+
 def test_one_that_does_not_answer_is_given_up(run: Run, tmp_path: Path) -> None:
     env = package(tmp_path, ENDLESS)
 

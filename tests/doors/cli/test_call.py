@@ -69,6 +69,38 @@ def test_a_call_that_fails_says_so_in_json_and_by_its_exit_code(
     assert done.err == ""
 
 
+@pytest.mark.parametrize("args", [("send", "{"), ("send", "{}", "{}"), ("--nothing",)])
+def test_a_line_that_is_wrong_is_answered_in_json_too(
+    run: Run, args: tuple[str, ...]
+) -> None:
+    done = run("call", *args)
+
+    assert (done.code, done.err) == (2, "")
+    assert done.json["error"]["code"] == "usage"
+
+
+def test_no_line_ends_a_conversation_and_each_answer_says_to_which_call(
+    run: Run, bob: str
+) -> None:
+    done = run(
+        "call",
+        agent="bob",
+        stdin=lines(
+            {"id": 1, "name": "inbox", "arguments": "{bad"},
+            {"id": 2, "name": "inbox", "arguments": "-"},
+            {"id": 3, "name": ["inbox"]},
+        )
+        + b"[" * 100_000
+        + b"\n"
+        + lines({"id": 4, "name": "inbox"}),
+    )
+
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert [answer.get("call") for answer in answers] == [1, 2, 3, None, 4]
+    assert [answer["error"]["code"] for answer in answers[:4]] == ["usage"] * 4
+    assert answers[4] == {"call": 4, "messages": []}
+
+
 def test_a_conversation_is_answered_in_order_by_one_process(run: Run, bob: str) -> None:
     done = run(
         "call",

@@ -6,11 +6,13 @@ An end with 2 would order it to stop what it does.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+import ipcbus
 from ipcbus import networks
 from ipcbus.doors.notice.events import EVENTS
 from ipcbus.networks import BrokerInfo, Network
@@ -160,18 +162,39 @@ def test_of_several_networks_one_must_be_meant(network: Network, run: Run) -> No
     assert "which network?" in done.err
 
 
-def test_several_networks_are_looked_at_if_they_are_named(
+def test_of_several_networks_those_that_are_there_are_looked_at(
     broker: BrokerInfo, prod: BrokerInfo, run: Run
 ) -> None:
     for network in ("dev", "prod"):
         assert run("register", "bob", "-n", network).code == 0
         assert run("send", "bob", network, "-n", network, agent="alice").code == 0
 
-    line = ("hook", "claude", "Stop", "--patience", "20s", "-n", "dev,prod")
+    line = ("hook", "claude", "Stop", "--patience", "20s", "-n", "later,dev,prod")
     shown = run(*line, agent="bob", stdin=SESSION).json["reason"]
 
     assert "1 new message for bob in dev." in shown
     assert "1 new message for bob in prod." in shown
+
+
+def test_of_much_mail_in_several_networks_only_what_is_shown_is_taken(
+    broker: BrokerInfo, prod: BrokerInfo, run: Run
+) -> None:
+    for network in ("dev", "prod"):
+        with ipcbus.connect(network, agent="bob"):
+            pass
+        with ipcbus.connect(network, agent="alice") as alice:
+            for number in range(6):
+                alice.send("bob", f"{network} {number}\n{'x' * 500}")
+
+    line = ("hook", "claude", "Stop", "--patience", "20s", "-n", "dev,prod")
+    shown = run(*line, agent="bob", stdin=SESSION).json["reason"]
+
+    assert len(shown) <= 2000
+    found = re.findall(r"^\| (\w+ \d)$", shown, re.MULTILINE)
+    assert found == [*(f"dev {number}" for number in range(5)), "prod 0"]
+    assert shown.count(" in all: inbox read ") == 6
+    with ipcbus.connect("prod", agent="") as operator:
+        assert operator.status()["mailboxes"]["bob"]["leased"] == 1
 
 
 def test_a_folder_that_others_may_write_is_not_used(

@@ -96,7 +96,15 @@ def test_who_installs_does_not_lend_its_own_name(
     assert named["as"] == "eve"
 
 
-@pytest.mark.parametrize("wrong", ["not a name", "a,b", "a/b"])
+def test_an_ai_may_be_in_several_networks(alone: Install, tmp_path: Path) -> None:
+    made = alone("install", "claude", "--network", "dev,prod", "--json").json
+
+    assert made["network"] == "dev,prod"
+    assert '"dev,prod"' in written(tmp_path)
+    assert "hook claude Stop --network dev,prod --as claude" in written(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["not a name", "a,b c", "a/b"])
 def test_a_name_that_nobody_can_have_is_refused(
     alone: Install, tmp_path: Path, wrong: str
 ) -> None:

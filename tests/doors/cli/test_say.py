@@ -326,6 +326,21 @@ def test_who_is_somebody_does_not_become_another_by_the_way(
     assert [agent["name"] for agent in call("agents")["agents"]] == ["bob"]
 
 
+def test_why_there_is_no_mail_is_said(run: Run, call: Call, bob: str) -> None:
+    call("pause")
+    call("send", bob, "later", agent="alice")
+
+    paused = Done(3, "1 waiting\na person has stopped deliveries\n", "")
+    assert run("say", "check messages", agent=bob) == paused
+    assert "a person has stopped" in run("say", "status", agent=bob).out
+
+
+def test_a_name_that_is_ones_own_already_is_no_change(run: Run, bob: str) -> None:
+    done = run("say", "rename to bob", agent=bob)
+
+    assert done == Done(0, "you are bob in dev\n", "")
+
+
 def test_a_name_can_be_changed(run: Run, call: Call, bob: str) -> None:
     done = run("say", "I want to be called bob-2 now", agent=bob)
 

@@ -333,6 +333,13 @@ def test_a_file_that_appeared_in_the_meantime_is_left_alone(user: Path) -> None:
     assert (user / ".gemini" / "settings.json").read_text() == "{}"
 
 
+def test_what_stands_where_the_folder_should_be_is_told(user: Path) -> None:
+    (user / ".gemini").symlink_to(user / "gone")
+    with pytest.raises(ConfigError, match="is no folder; nothing was changed"):
+        install("gemini")
+    assert not (user / "gone").exists()
+
+
 def test_a_file_that_another_program_writes_now_is_left_alone(user: Path) -> None:
     seed("claude", "user")
     lock = user / ".claude.json.lock"

@@ -33,6 +33,8 @@ NOWHERE = Desk(("no-such-network",), "alice")
         ("inbox", {"limit": 1.5}, "inbox: limit must be a whole number"),
         ("inbox", {"peek": "yes"}, "inbox: peek must be true or false"),
         ("send", {"to": "b", "text": "x", "attach": [1]}, "must be a list of texts"),
+        ("inbox", {"save": "."}, "offset and save need the id of a message"),
+        ("ask", {"to": "b", "text": "x", "id": "q-1"}, "id only goes on waiting"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(name: str, args: object, said: str) -> None:
@@ -46,6 +48,8 @@ def test_what_is_nearly_right_is_taken_as_it_was_meant() -> None:
     send, inbox = BY_NAME["send"], BY_NAME["inbox"]
 
     assert checked(inbox, {"limit": 3.0, "peek": None}) == {"limit": 3}
+    assert checked(inbox, {"search": "", "read": ""}) == {}
+    assert checked(send, {"to": "b", "text": ""}) == {"to": "b", "text": ""}
     assert checked(send, {"to": "b", "text": "x", "attach": "f"})["attach"] == ["f"]
 
 

@@ -185,18 +185,33 @@ def test_only_what_was_exchanged_with_one_agent_is_listed(
 # --- sending ---------------------------------------------------------------------
 
 
+def test_a_conversation_is_listed_by_its_thread_and_takes_no_new_mail(
+    alice: Desk, bob: Desk
+) -> None:
+    sent(alice, "bob", "one", thread="t-1")
+    sent(alice, "bob", "two")
+
+    assert texts(call(bob, "inbox", {"thread": "t-1"})) == ["one"]
+    assert texts(call(bob, "inbox", {})) == ["one", "two"]
+
+
 def test_an_answer_is_a_reply_in_the_thread_of_its_question(
     alice: Desk, bob: Desk
 ) -> None:
     question = sent(alice, "bob", "ready?", thread="t-1")
+    begun = sent(alice, "bob", "by the way")
     call(bob, "inbox", {})
-    sent(bob, "alice", "yes", reply_to=question, thread="t-1")
+    sent(bob, "alice", "yes", reply_to=question)
+    sent(bob, "alice", "go on", reply_to=begun)
+    sent(bob, "alice", "to nothing that is known", reply_to="forgotten")
 
-    [answer] = call(alice, "inbox", {})["messages"]
+    answer, other, last = call(alice, "inbox", {})["messages"]
 
     assert answer["kind"] == "reply"
     assert answer["reply_to"] == question
     assert answer["thread"] == "t-1"
+    assert other["thread"] == begun
+    assert "thread" not in last
 
 
 def test_everyone_and_topics_are_written_to(alice: Desk, bob: Desk, sit: Sit) -> None:
@@ -280,6 +295,20 @@ def test_who_waited_in_vain_goes_on_waiting_with_the_id(alice: Desk, bob: Desk) 
 
     found = call(alice, "ask", {"id": waits["id"], "timeout_s": 20})
     assert found["answer"]["text"] == "42"
+
+
+def test_an_answer_that_was_read_by_the_way_is_not_waited_for_for_ever(
+    alice: Desk, bob: Desk
+) -> None:
+    waits = call(alice, "ask", {"to": "bob", "text": "how many?", "timeout_s": 1})
+    still = call(alice, "ask", {"id": waits["id"], "timeout_s": 1})
+    sent(bob, "alice", "42", reply_to=waits["id"])
+    assert texts(call(alice, "inbox", {})) == ["42"]
+
+    found = call(alice, "ask", {"id": waits["id"], "timeout_s": 1})
+
+    assert still == waits
+    assert (found["answer"]["text"], found["answer"]["state"]) == ("42", "done")
 
 
 def test_a_question_needs_somebody_and_words(alice: Desk) -> None:
