@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,7 @@ def home(
         monkeypatch.setenv("IPCBUS_HOME", str(folder))
         try:
             _end_brokers()
+            _end_beginners(folder)
         finally:
             shutil.rmtree(folder)
 
@@ -123,6 +127,29 @@ def _end_brokers() -> None:
             launch.stop(network, timeout=10.0, force=True)
         except (NoBroker, UnsafeFolder):
             assert not _is_served(network), f"{network}: a lock is still held"
+
+
+def _end_beginners(home: Path) -> None:
+    """Brokers that a client has begun a moment ago, and that have no lock yet."""
+    deadline = time.monotonic() + 10
+    while found := [pid for pid in map(int, _pids()) if _is_broker_of(home, pid)]:
+        assert time.monotonic() < deadline, f"brokers that do not end: {found}"
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _pids() -> list[str]:
+    return [path.name for path in Path("/proc").glob("[0-9]*")]
+
+
+def _is_broker_of(home: Path, pid: int) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended, or is another user's
+    mine = f"IPCBUS_HOME={home}".encode() in environment
+    return mine and "ipcbus.transport.serve" in _name(pid)
 
 
 def _is_served(network: Network) -> bool:

@@ -22,6 +22,7 @@ from ipcbus.broker.mailbox import Mailboxes
 from ipcbus.broker.news import News
 from ipcbus.broker.notices import Notices
 from ipcbus.broker.pauses import Pauses
+from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
@@ -56,6 +57,7 @@ class Desk(NamedTuple):
     pauses: Pauses
     news: News
     guarding: Guarding
+    sending: Sending
 
 
 Handler = Callable[..., Any]

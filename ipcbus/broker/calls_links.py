@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ipcbus.broker import grants
 from ipcbus.broker.calls import Desk, Handler, bridge_key, listing
-from ipcbus.broker.calls_mail import concerns
+from ipcbus.broker.calls_past import concerns
 from ipcbus.broker.ends import BOUNCE_KINDS
 from ipcbus.broker.links import IN, MOST_PUBLISHED, OUT, Link
 from ipcbus.broker.returns import LINK_ENDINGS

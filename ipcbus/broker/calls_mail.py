@@ -1,50 +1,35 @@
-"""Answers to the calls that are about messages and attachments.
-
-Handlers are as in `broker.calls`; those that answer with bytes return `(value, body)`
-as `WithBody`.
-"""
+"""Answers to the calls that settle messages, and those about dead letters and
+attachments. Handlers are as in `broker.calls`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from ipcbus.broker.calls import Desk, Handler
-from ipcbus.broker.mailbox import BOTTOM, Mailbox
+from ipcbus.broker.calls_past import ROW_OVERHEAD, WithBody, page
+from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
-from ipcbus.errors import InvalidMessage, NoSuchMessage, StaleLease
-from ipcbus.protocol.address import fold, is_ref
-from ipcbus.protocol.calls import Role
+from ipcbus.errors import (
+    InvalidMessage,
+    NoSuchMessage,
+    StaleLease,
+)
+from ipcbus.protocol.address import is_ref
 from ipcbus.protocol.limits import (
-    MAX_BODY,
     MAX_HEAD,
     MAX_LEASE_MS,
     MAX_TEXT,
     MAX_TTL_MS,
-    MIB,
     MIN_LEASE_MS,
     PAGE,
 )
-from ipcbus.protocol.pieces import join_bodies, unpack_header
-from ipcbus.store.records import Dead, Found, Key, Row
-
-ROW_OVERHEAD = 32
-"""Bytes of a row besides its header."""
-
-FOREIGN_PAGES = 10
-"""Of what was exchanged with a network, that are searched for one of its agents."""
+from ipcbus.protocol.pieces import unpack_header
+from ipcbus.store.records import Dead, Key
 
 MOST_AWAITS = 1024
 """Replies that one session may wait for."""
-
-
-class WithBody(NamedTuple):
-    """An answer that has bytes."""
-
-    value: Any
-    body: bytes
 
 
 def await_(desk: Desk, turn: Turn, session: Session, id_: str) -> Any:
@@ -83,150 +68,11 @@ def settle(
     return []
 
 
-# --- looking at messages ---------------------------------------------------------
-
-
-def show(
-    desk: Desk, turn: Turn, session: Session, id_: str, offset: int, body_limit: int
-) -> Any:
-    """One message, its body from `offset` on."""
-    row = desk.store.mail.find(id_)
-    if row is None or not row.header or not concerns(desk, session, row):
-        raise NoSuchMessage(id=id_, where=f"in {desk.network}")
-    number = session.agent or None
-    state = desk.store.archive.state(row.seq, number)
-    found = Found(row.seq, state, row.header, row.body[offset:])
-    return _rows([found], 1, body_limit)
-
-
-def peek(desk: Desk, turn: Turn, session: Session, limit: int, body_limit: int) -> Any:
-    box = desk.boxes[session.agent]
-    limit = _page(limit)
-    most = limit + len(box.leases) + 1
-    waiting = desk.store.mail.page(box.number, BOTTOM, most, 8 * MIB)
-    found = [
-        Found(w.entry.seq, "waiting", w.header, w.body)
-        for w in waiting
-        if w.entry.seq not in box.leases
-    ]
-    return _rows(found, limit, body_limit)
-
-
-def history(
-    desk: Desk,
-    turn: Turn,
-    session: Session,
-    limit: int,
-    before_seq: int | None,
-    other: str | None,
-    thread: str | None,
-    body_limit: int,
-) -> Any:
-    number = None
-    if other is not None:
-        number = _number_of(desk, turn, other)
-        if number is None:
-            return _rows([], 0, 0)
-    read = partial(
-        desk.store.archive.history,
-        session.agent or None,
-        other=number,
-        thread=thread,
-        most_body=body_limit,
-    )
-    limit = _page(limit)
-    if other is not None and "@" in other:
-        found = _with_foreign(read, fold(other), limit + 1, before_seq)
-    else:
-        found = read(limit=limit + 1, before=before_seq)
-    return _rows(found, limit, body_limit)
-
-
-def _number_of(desk: Desk, turn: Turn, name: str) -> int | None:
-    """Of an agent, or of the link that leads to a foreign one."""
-    if "@" in name:
-        link = desk.links.towards(name.partition("@")[2])
-        return None if link is None else link.number
-    agent = desk.directory.named(name)
-    agent = agent or desk.directory.forwarded(name, turn.now.wall)
-    return None if agent is None else agent.number
-
-
-def _with_foreign(
-    read: Callable[..., list[Found]], other: str, most: int, before: int | None
-) -> list[Found]:
-    """A link stands for all agents behind it: theirs are told apart by the headers."""
-    found: list[Found] = []
-    for _ in range(FOREIGN_PAGES):
-        page = read(limit=PAGE, before=before)
-        for one in page:
-            header = unpack_header(one.header)
-            if other in (fold(header.sender), fold(header.to)):
-                found.append(one)
-        if len(page) < PAGE or len(found) >= most:
-            break
-        before = page[-1].seq
-    return found[:most]
-
-
-def search(
-    desk: Desk,
-    turn: Turn,
-    session: Session,
-    query: str,
-    limit: int,
-    before_seq: int | None,
-    body_limit: int,
-) -> Any:
-    limit = _page(limit)
-    found = desk.store.archive.search(
-        session.agent or None,
-        query,
-        limit=limit + 1,
-        before=before_seq,
-        most_body=body_limit,
-    )
-    return _rows(found, limit, body_limit)
-
-
-def _rows(found: list[Found], limit: int, body_limit: int) -> WithBody:
-    """Rows `[seq, state, size, header]`, and their bodies cut to what fits.
-
-    As many rows as their headers let into one frame; the first always fits.
-    """
-    left, head_left = MAX_BODY, MAX_HEAD
-    bodies: list[bytes] = []
-    rows: list[list[Any]] = []
-    for one in found[:limit]:
-        head_left -= len(one.header) + ROW_OVERHEAD
-        if head_left < 0 and rows:
-            break
-        body = one.body[: min(body_limit, left)]
-        left -= len(body)
-        bodies.append(body)
-        size = len(one.body) if one.size is None else one.size
-        rows.append([one.seq, one.state, size, unpack_header(one.header)])
-    sizes, body = join_bodies(bodies)
-    return WithBody([rows, sizes, len(found) > len(rows)], body)
-
-
-def _page(limit: int) -> int:
-    return max(1, min(limit, PAGE))
-
-
-def concerns(desk: Desk, session: Session, row: Row) -> bool:
-    """Whether a message is the session's to see: it sent it, or it was sent to it."""
-    number = session.agent
-    if session.role is Role.OPERATOR or number in (row.sender, row.mailbox):
-        return True
-    return row.mailbox == 0 and desk.store.archive.was_sent(row.seq, number)
-
-
 # --- dead letters ----------------------------------------------------------------
 
 
 def dead(desk: Desk, turn: Turn, session: Session, limit: int, after_seq: int) -> Any:
-    limit = _page(limit)
+    limit = page(limit)
     letters = desk.store.mail.dead(session.agent or None, after_seq, limit + 1)
     left = MAX_HEAD
     rows: list[list[Any]] = []
@@ -333,10 +179,6 @@ def blob_read(desk: Desk, turn: Turn, session: Session, sha: str, offset: int) -
 MAIL: dict[str, Handler] = {
     "await": await_,
     "settle": settle,
-    "show": show,
-    "peek": peek,
-    "history": history,
-    "search": search,
     "dead": dead,
     "replay": replay,
     "drop": drop,

@@ -6,7 +6,8 @@ from typing import Final
 
 from ipcbus.broker.calls import PEOPLE, Desk
 from ipcbus.broker.calls_links import LINKS
-from ipcbus.broker.calls_mail import MAIL, WithBody
+from ipcbus.broker.calls_mail import MAIL
+from ipcbus.broker.calls_past import PAST, WithBody
 from ipcbus.broker.calls_watch import WATCH
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
@@ -15,9 +16,9 @@ from ipcbus.protocol import calls
 from ipcbus.protocol.calls import METHODS
 from ipcbus.protocol.messages import Answer, Call, RefusedCall
 
-HANDLERS: Final = PEOPLE | MAIL | LINKS | WATCH
+HANDLERS: Final = PEOPLE | MAIL | PAST | LINKS | WATCH
 
-WITH_BODY: Final = frozenset({"blob_write", "lead", "report", "publish"})
+WITH_BODY: Final = frozenset({"blob_write", "lead", "report", "publish", "remember"})
 """Calls that carry bytes."""
 
 LATER: Final = frozenset({"backup", "news"})

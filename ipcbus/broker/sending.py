@@ -361,6 +361,10 @@ class Sending:
         state, facts = self.routing.outcome(draft, known.mailbox)
         return state, facts | {"again": True}
 
+    def next_seq(self) -> int:
+        self.last_seq += 1
+        return self.last_seq
+
     # --- from the broker ---------------------------------------------------
 
     def post(

@@ -167,6 +167,7 @@ class Broker:
             self._pauses,
             self._news,
             self._guarding,
+            self._sending,
         )
 
     def admitted(self) -> set[str]:

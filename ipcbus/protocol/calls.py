@@ -200,6 +200,7 @@ METHODS: Final[Mapping[str, Method]] = {
     # the broker
     "status": _m(_ANYONE, "a map; see docs/operations.md"),
     "backup": _m(_OPERATOR, "[bytes]", _t("path")),
+    "remember": _m(_OPERATOR, "[stored]", _t("id"), _t("from"), _t("to")),
     "pause": _m(_OPERATOR, PAUSES, _t("name", optional=True)),
     "resume": _m(_OPERATOR, PAUSES, _t("name", optional=True)),
     "shutdown": _m(_OPERATOR, "[]"),

@@ -7,20 +7,29 @@ it was stored, because the network forgets ids in the end.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import ipcbus
 from ipcbus_bridges.claude_ipc import mail
 from ipcbus_bridges.claude_ipc.names import fold, to_agent
-from ipcbus_bridges.claude_ipc.olddata import OldData
+from ipcbus_bridges.claude_ipc.olddata import OldData, OldMessage
 from ipcbus_bridges.claude_ipc.plan import Move, Plan, by_sender, make
 from ipcbus_bridges.claude_ipc.state import State
 
 BUS_S: Final = 60.0
 PAGE: Final = 500
+AT_ONCE: Final = 32
+"""Calls under way: what comes together is one transaction."""
+
+LARGEST: Final = 1000 * 1024
+"""Bytes of a large message that are told as its text."""
+
 PROGRAM: Final = "ipcbus import"
 
 Progress = Callable[[str, int, int], object]
@@ -28,13 +37,15 @@ Progress = Callable[[str, int, int], object]
 
 
 class Moved(NamedTuple):
-    """What was done. `again`: messages that had been moved in before; `files`: large
-    messages that went along; `failed`: why others were not taken."""
+    """What was done. `past`: messages that had been read, and are history now; `again`:
+    messages that had been moved in before; `files`: large messages that went along;
+    `failed`: why others were not taken."""
 
     names: int
     renames: int
     sessions: int
     messages: int
+    past: int
     again: int
     files: int
     failed: list[str]
@@ -84,6 +95,7 @@ class _Moving:
         self._old, self._plan = old, planned
         self._progress = progress
         self._files = 0
+        self._tried = 0
         self._failed: list[str] = []
 
     def run(self) -> Moved:
@@ -94,12 +106,15 @@ class _Moving:
         for one in planned.sessions:
             agent = to_agent(one.name)
             self._state.open_session(agent, one.hashed, one.expires, now)
-        messages, again = self._messages()
+        messages = self._messages()
+        past = self._past()
+        again = len(planned.moves) + len(planned.past) - self._tried
         return Moved(
             len(planned.claims),
             len(planned.renames),
             len(planned.sessions),
             messages,
+            past,
             again,
             self._files,
             self._failed,
@@ -120,26 +135,64 @@ class _Moving:
             self._as(agent).close()
             self._progress("names", done, len(claims))
 
-    def _messages(self) -> tuple[int, int]:
-        fresh = list(self._fresh())
-        done = 0
+    def _messages(self) -> int:
+        fresh = list(self._fresh(self._plan.moves))
+        stored = done = 0
         for moves in by_sender(fresh):
             with self._as(moves[0].sender) as client:
                 for at in range(0, len(moves), PAGE):
                     some = moves[at : at + PAGE]
-                    self._state.add_moved(self._send(client, some))
+                    ids = self._send(client, some)
+                    self._state.add_moved(ids)
+                    stored += len(ids)
                     done += len(some)
                     self._progress("messages", done, len(fresh))
-        again = len(self._plan.moves) - len(fresh)
-        return len(fresh) - len(self._failed), again
+        return stored
 
-    def _fresh(self) -> Iterator[Move]:
+    def _past(self) -> int:
+        """What was read is delivered to nobody any more: it is history at once."""
+        fresh = list(self._fresh(self._plan.past))
+        stored = 0
+        with self._as("") as operator, ThreadPoolExecutor(AT_ONCE) as pool:
+            remember = partial(self._remember, operator)
+            for at in range(0, len(fresh), PAGE):
+                some = fresh[at : at + PAGE]
+                stays = zip(some, pool.map(remember, some), strict=True)
+                ids = [move.id for move, is_stored in stays if is_stored]
+                self._state.add_moved(ids)
+                stored += len(ids)
+                self._progress("history", at + len(some), len(fresh))
+        return stored
+
+    def _remember(self, operator: ipcbus.Client, move: Move) -> bool:
+        text = mail.moved_line(move.message.sent_at) + self._whole(move.message)
+        words = (move.id, move.sender, move.to)
+        try:
+            operator.call("remember", *words, body=text.encode(errors="replace"))
+        except _GONE:
+            raise
+        except ipcbus.IpcbusError as error:
+            where = f"row {move.message.row}, {move.sender} to {move.to}"
+            self._failed.append(f"{where}: {error}")
+            return False
+        return True
+
+    def _whole(self, message: OldMessage) -> str:
+        """All that it said, in one text."""
+        file = self._old.file_of(message)
+        if file is not None and file.stat().st_size <= LARGEST:
+            return file.read_text(errors="replace")
+        data = f"\n[data: {json.dumps(message.data)}]" if message.data else ""
+        return message.content + data
+
+    def _fresh(self, moves: list[Move]) -> Iterator[Move]:
         """Those that were not moved in before."""
-        moves = self._plan.moves
         for at in range(0, len(moves), PAGE):
             some = moves[at : at + PAGE]
             known = self._state.moved([move.id for move in some])
-            yield from (move for move in some if move.id not in known)
+            fresh = [move for move in some if move.id not in known]
+            self._tried += len(fresh)
+            yield from fresh
 
     def _send(self, client: ipcbus.Client, moves: list[Move]) -> list[str]:
         """The ids of those that were stored. One that is not taken stops no other; a

@@ -45,8 +45,8 @@ _BESIDE: Final = ("", "-journal", "-wal")
 
 
 class OldMessage(NamedTuple):
-    """An unread message; `at` is UTC seconds, None if its time cannot be read. `file`
-    is where the server had put what was too large."""
+    """A message; `at` is UTC seconds, None if its time cannot be read. `file` is where
+    the server had put what was too large."""
 
     row: int
     sender: str
@@ -56,6 +56,7 @@ class OldMessage(NamedTuple):
     at: float | None
     data: Any
     file: str | None
+    was_read: bool
 
 
 class Forward(NamedTuple):
@@ -71,15 +72,15 @@ class OldSession(NamedTuple):
 
 
 class OldData(NamedTuple):
-    """All of it, but for messages that were read: `read` counts those. `unusable` are
-    rows that make no sense."""
+    """All of it; `past` are the messages that were read. `unusable` are rows that make
+    no sense."""
 
     path: Path
     names: dict[str, float]
     forwards: list[Forward]
     sessions: list[OldSession]
     unread: list[OldMessage]
-    read: int
+    past: list[OldMessage]
     unusable: int
 
     def file_of(self, message: OldMessage) -> Path | None:
@@ -166,8 +167,7 @@ def _read(db: sqlite3.Connection, path: Path) -> OldData:
         if not wanted <= there:
             lacks = f"{table} {' '.join(sorted(wanted - there))}"
             raise _refused(path, f"is no database of claude-ipc: it lacks {lacks}")
-    (read,) = db.execute("SELECT count(*) FROM messages WHERE read_flag").fetchone()
-    unread = list(map(_message, db.execute(_UNREAD)))
+    messages = list(map(_message, db.execute(_MESSAGES)))
     names = {
         name: _seconds(at) or 0.0
         for name, at in db.execute("SELECT instance_id, last_seen FROM instances")
@@ -187,19 +187,21 @@ def _read(db: sqlite3.Connection, path: Path) -> OldData:
         )
         if isinstance(hashed, str) and isinstance(name, str)
     ]
-    good = [message for message in unread if message is not None]
-    unusable = len(unread) - len(good)
-    return OldData(path, names, forwards, sessions, good, read, unusable)
+    good = [message for message in messages if message is not None]
+    unread = [message for message in good if not message.was_read]
+    past = [message for message in good if message.was_read]
+    unusable = len(messages) - len(good)
+    return OldData(path, names, forwards, sessions, unread, past, unusable)
 
 
-_UNREAD: Final = (
-    "SELECT id, from_id, to_id, content, timestamp, data, large_file_path FROM messages"
-    " WHERE read_flag IS NULL OR NOT read_flag ORDER BY id"
+_MESSAGES: Final = (
+    "SELECT id, from_id, to_id, content, timestamp, data, large_file_path, read_flag"
+    " FROM messages ORDER BY id"
 )
 
 
 def _message(row: tuple[Any, ...]) -> OldMessage | None:
-    number, sender, to, content, sent_at, packed, file = row
+    number, sender, to, content, sent_at, packed, file, read_flag = row
     if not all(isinstance(one, str) for one in (sender, to, content, sent_at)):
         return None
     try:
@@ -218,6 +220,7 @@ def _message(row: tuple[Any, ...]) -> OldMessage | None:
         at,
         data,
         file if isinstance(file, str) else None,
+        bool(read_flag),
     )
 
 

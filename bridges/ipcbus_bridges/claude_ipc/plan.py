@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     kept: old names that agents of the network have already. Mail goes into their
         mailboxes, but old programs cannot take the names.
     renames: agents that are made under the first name and get the second.
+    past: messages that were read, between agents that are there afterwards.
     expired: unread messages that the old server would have thrown away.
     unusable: names and unread messages that cannot be moved in.
     """
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     renames: list[tuple[str, str]]
     sessions: list[OldSession]
     moves: list[Move]
+    past: list[Move]
     expired: int
     unusable: int
 
@@ -90,6 +92,7 @@ class _Planning:
                 if one.expires > self._now and self._claimable(one.name)
             ],
             moves,
+            self._past(),
             expired,
             self._unusable,
         )
@@ -162,6 +165,19 @@ class _Planning:
             move._replace(is_future=move.is_future and not self._is_known(move.to))
             for move in moves
         ], expired
+
+    def _past(self) -> list[Move]:
+        """What was read makes nobody an agent who is none otherwise."""
+        found = []
+        for message in self._old.past:
+            sender = to_agent(self._current(message.sender))
+            to = to_agent(self._current(message.to))
+            if self._will_be_there(sender) and self._will_be_there(to):
+                found.append(Move(id_of(message), sender, to, False, message))
+        return found
+
+    def _will_be_there(self, agent: str) -> bool:
+        return self._is_known(agent) or fold(agent) in self._there
 
     def _is_known(self, agent: str) -> bool:
         return fold(names.to_old(agent)) in self._known

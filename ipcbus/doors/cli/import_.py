@@ -34,7 +34,7 @@ def import_() -> None:
 @click.option("--yes", is_flag=True, help="Do it; else only tell what would be done.")
 @operator
 def claude_ipc(path: Path | None, yes: bool, network: str | None, as_json: bool) -> int:
-    """Move in from claude-ipc-mcp: names, unread messages, forwards.
+    """Move in from claude-ipc-mcp: names, messages, forwards.
 
     PATH is its messages.db, or the folder of it; ~/.claude-ipc-data by default. It is
     not changed. Without --yes, this tells what would be done. It can be done again:
@@ -47,6 +47,8 @@ def claude_ipc(path: Path | None, yes: bool, network: str | None, as_json: bool)
         raise UsageError(reason=f"{chosen.name} is another machine's; import it there")
     old = olddata.read(olddata.find(path))
     planned = moving.plan(chosen.name, chosen.folder, old)
+    if not chosen.saved().settings.get("history_ms", 1):
+        planned = planned._replace(past=[])  # it keeps none
     document = _planned(old, planned, chosen.name)
     if not yes:
         emit(document, lambda: _would(document), as_json=as_json)
@@ -77,7 +79,8 @@ def _planned(old: OldData, planned: Plan, network: str) -> dict[str, Any]:
         "files": sum(old.file_of(m.message) is not None for m in planned.moves),
         "expired": planned.expired,
         "unusable": planned.unusable,
-        "read": old.read,
+        "past": len(planned.past),
+        "left": len(old.past) - len(planned.past),
     }
 
 
@@ -104,7 +107,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"  unread    {unread}"
     if found["files"]:
         yield f"  files     {found['files']} large messages, as attachments"
-    yield f"  left      {found['read']} messages that were read: they stay in that file"
+    yield f"  history   {found['past']} messages that were read"
+    if found["left"]:
+        why = "names long gone, or no history is kept here"
+        yield f"  left      {found['left']} messages that were read: {why}"
     if found["expired"]:
         yield f"            {found['expired']} to names that nobody took in 7 days"
     if found["unusable"]:
@@ -115,7 +121,7 @@ def _did(found: dict[str, Any], moved: Moved) -> Iterator[str]:
     yield f"{safe_line(found['path'])} -> {found['network']}"
     yield from _lines(found)
     again = f", {moved.again} had been before" if moved.again else ""
-    yield f"moved in: {moved.messages} messages{again}"
+    yield f"moved in: {moved.messages} messages, {moved.past} as history{again}"
     for reason in moved.failed[:SHOWN]:
         yield f"not taken: {safe_line(reason)}"
     if len(moved.failed) > SHOWN:

@@ -37,7 +37,20 @@ def test_unread_messages_go_from_their_senders_to_their_readers(old: OldDb) -> N
         ("fred", "wilma", "two", False),
     ]
     assert found.moves[0].message.data == {"a": 1}
-    assert olddata.read(old.path).read == 1
+    assert [(m.sender, m.to, m.message.content) for m in found.past] == [
+        ("wilma", "fred", "read")
+    ]
+
+
+def test_what_names_long_gone_have_read_makes_no_agents(old: OldDb) -> None:
+    old.names("fred")
+    old.message("fred", "gone", "read", read=1)
+    old.message("gone", "fred", "read", read=1)
+    old.message("fred", "wilma", "read", read=1)
+    found = planned(old, "wilma")
+
+    assert set(found.claims) == {"fred"}
+    assert [move.to for move in found.past] == ["wilma"]
 
 
 def test_ids_are_the_same_each_time_and_differ_by_content(old: OldDb) -> None:

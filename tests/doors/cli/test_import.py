@@ -64,7 +64,7 @@ def test_it_tells_first_then_does_it_and_leaves_the_old_files(
     assert told.code == 0
     assert "3 messages for 2 names; 1 of them wait for names" in told.out
     assert "1 large messages, as attachments" in told.out
-    assert "1 messages that were read: they stay" in told.out
+    assert "history   1 messages that were read" in told.out
     assert "freddy to fred" in told.out
     assert "nothing was changed; add --yes to do it" in told.out
     assert call("agents")["agents"] == []
@@ -72,7 +72,7 @@ def test_it_tells_first_then_does_it_and_leaves_the_old_files(
 
     done = call("import", "claude-ipc", str(old.path), "--yes")
     assert done["dry_run"] is False
-    assert done["moved"]["messages"] == 3
+    assert (done["moved"]["messages"], done["moved"]["past"]) == (3, 1)
     assert done["moved"]["failed"] == []
     large, hello = waiting("wilma")
     assert (hello.sender, hello.data) == ("fred", {"a": 1})
@@ -87,9 +87,15 @@ def test_it_tells_first_then_does_it_and_leaves_the_old_files(
         assert client.send("freddy", "hi").state == "forwarded"
 
     again = call("import", "claude-ipc", str(old.path), "--yes")
-    assert again["moved"]["messages"] == 0
-    assert again["moved"]["again"] == 3
+    assert (again["moved"]["messages"], again["moved"]["past"]) == (0, 0)
+    assert again["moved"]["again"] == 4
     assert waiting("wilma") == []
+    with ipcbus.connect("dev", agent="wilma") as client:
+        states = {
+            record.text.partition("\n")[2]: record.state
+            for record in client.history(10, other="fred").records
+        }
+    assert states["was read"] == "done"
     assert stamps(old) == before
 
 
@@ -164,7 +170,7 @@ def test_an_import_that_was_cut_off_is_finished_by_the_next(old: OldDb) -> None:
     with pytest.raises(KeyboardInterrupt):
         carry_out(cut)
     assert carry_out(lambda *said: None).messages < 1350
-    assert carry_out(lambda *said: None).again == 1350
+    assert carry_out(lambda *said: None).again == 1500
     _all_is_there(found)
 
 
@@ -206,7 +212,8 @@ def test_progress_is_shown_on_a_terminal(old: OldDb, home: Path) -> None:
     os.close(main)
     assert "messages: 90 of 90" in shown
     assert "names: 20 of 20" in shown
-    assert b"moved in: 90 messages" in done.stdout
+    assert "history: 10 of 10" in shown
+    assert b"moved in: 90 messages, 10 as history" in done.stdout
 
 
 @pytest.mark.slow
@@ -218,8 +225,9 @@ def test_a_hundred_thousand_messages_twice(
     first = call("import", "claude-ipc", str(old.path), "--yes")["moved"]
     second = call("import", "claude-ipc", str(old.path), "--yes")["moved"]
 
-    assert (first["messages"], first["again"]) == (90_000, 0)
-    assert (second["messages"], second["again"]) == (0, 90_000)
+    assert (first["messages"], first["past"], first["again"]) == (90_000, 10_000, 0)
+    assert (second["messages"], second["past"]) == (0, 0)
+    assert second["again"] == 100_000
     assert first["failed"] == second["failed"] == []
     assert stamps(old) == before
     _all_is_there(olddata.read(old.path))
