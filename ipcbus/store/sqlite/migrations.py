@@ -245,6 +245,9 @@ MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (
 KNOWN: Final = len(MIGRATIONS)
 """The schema that this version writes."""
 
+RUNS: Final = 3
+"""The first schema with runs; before it each row of `pending` was one entry."""
+
 
 def migrate(db: apsw.Connection, found: int) -> None:
     """Bring a database of schema `found` to `KNOWN`, in one transaction."""

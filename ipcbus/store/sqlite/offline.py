@@ -23,7 +23,7 @@ from ipcbus.errors import (
 )
 from ipcbus.store.sqlite.check import check_identity, full_check
 from ipcbus.store.sqlite.copying import copy_to, sync
-from ipcbus.store.sqlite.migrations import migrate
+from ipcbus.store.sqlite.migrations import RUNS, migrate
 
 SEQ_GAP: Final = 1 << 32
 """What a restored database skips: numbers that were given after the backup was made. A
@@ -41,11 +41,12 @@ def inspect(path: Path) -> dict[str, int | str]:
         if not found:
             raise DamagedDatabase(path=str(path), reason="it is empty")
         full_check(db, path)
+        waiting = "ifnull(sum(last - first + 1), 0)" if found >= RUNS else "count(*)"
         row = _row(
             db,
-            "SELECT epoch, clean, max(last_seq, (SELECT ifnull(max(seq), 0)"
+            "SELECT epoch, clean, max(last_seq, (SELECT ifnull(max(seq), 0)"  # noqa: S608
             " FROM messages)), (SELECT count(*) FROM messages),"
-            " (SELECT ifnull(sum(last - first + 1), 0) FROM pending),"
+            f" (SELECT {waiting} FROM pending),"
             " (SELECT count(*) FROM dead), (SELECT count(*) FROM agents),"
             " (SELECT count(*) FROM blobs) FROM meta",
         )
