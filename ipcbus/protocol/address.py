@@ -123,8 +123,9 @@ def arriving(text: str, source: str, here: str) -> str:
 
 
 def fold(name: str) -> str:
-    """The form in which names are compared."""
-    return name.lower()
+    """The form in which names are compared. What is no name stays as it is: there are
+    signs, as that of Kelvin, whose small letter is one of ASCII."""
+    return name.lower() if name.isascii() else name
 
 
 def check_topic(text: str) -> str:

@@ -54,6 +54,7 @@ def run(network: Network, *, ready: Callable[[BrokerInfo], None]) -> int:
     without touching the store.
     """
     os.umask(0o077)
+    _leave_no_core()
     lock = network.lock()
     try:
         _serve(network, ready)
@@ -206,6 +207,13 @@ def _raise_files() -> int:
     if hard < WANTED_FILES:
         _log.warning("only %d descriptors (ulimit -Hn); %d wanted", hard, WANTED_FILES)
     return hard
+
+
+def _leave_no_core() -> None:
+    """A crash shall not write keys and mail to a file, or to a service that collects
+    such files: that one is not stopped by a limit of 0, but by 1 (core(5))."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
 
 
 # --- the process ---------------------------------------------------------------
