@@ -28,6 +28,7 @@ from ipcbus.client.message import Message
 from ipcbus.client.route import Route
 from ipcbus.client.sync import Client
 from ipcbus.errors import (
+    InvalidAddress,
     InvalidMessage,
     NotPermitted,
     RemoteProtocolError,
@@ -99,8 +100,11 @@ def read(line: str) -> Invitation:
     if not _is_sound(fields):
         raise wrong
     invitation = Invitation(*fields)
-    check_name(invitation.network)
-    check_name(invitation.name.removeprefix("@"))
+    try:
+        check_name(invitation.network)
+        check_name(invitation.name.removeprefix("@"))
+    except InvalidAddress:
+        raise wrong from None
     return invitation
 
 

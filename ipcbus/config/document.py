@@ -63,6 +63,10 @@ def parse(data: bytes, file: str) -> Item:
         raise _wrong(file, line, f"is not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise _wrong(file, 0, "is not YAML: it holds control characters") from error
+    except (ValueError, OverflowError) as error:
+        # The scanner lets such pass: \UFFFFFFFF, a %YAML version of 5000 digits.
+        reason = "is not YAML: a number or an escape in it is too large"
+        raise _wrong(file, 0, reason) from error
     return Item(None, 1) if node is None else _item(node, file)
 
 
@@ -97,6 +101,8 @@ def _item(node: yaml.Node, file: str) -> Item:
     if isinstance(node, yaml.SequenceNode):
         return Item([_item(child, file) for child in node.value], line)
     assert isinstance(node, yaml.ScalarNode)
+    if not _is_text(node.value):
+        raise _wrong(file, line, "half of a surrogate pair is no text")
     quoted = node.style is not None
     if not quoted and node.tag == _TAG + "null":
         return Item(None, line)
@@ -107,7 +113,7 @@ def _mapping(node: yaml.MappingNode, file: str) -> Mapping[str, Item]:
     found: dict[str, Item] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
+        if not isinstance(key, yaml.ScalarNode) or not _is_text(key.value):
             raise _wrong(file, line, "a key must be a name")
         if key.value in found:
             raise _wrong(
@@ -118,6 +124,11 @@ def _mapping(node: yaml.MappingNode, file: str) -> Mapping[str, Item]:
             )
         found[key.value] = _item(value, file)
     return found
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written anywhere: an escape can spell half of a letter."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _wrong(file: str, line: int, reason: str) -> ConfigError:

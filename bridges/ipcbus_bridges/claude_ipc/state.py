@@ -71,7 +71,8 @@ class Instance(NamedTuple):
 def hash_of(token: str) -> str:
     """As the old server hashed tokens, so that sessions can be moved in from it. A
     token has 256 random bits, so it needs no salt of its own."""
-    return hashlib.sha256(f"claude-ipc-mcp-v2:{token}".encode()).hexdigest()
+    salted = f"claude-ipc-mcp-v2:{token}".encode(errors="replace")
+    return hashlib.sha256(salted).hexdigest()
 
 
 class State:

@@ -89,12 +89,16 @@ def parse(text: str) -> Value:
 
 
 def python(text: str, value: Value) -> Any:
-    """`value` as `json.loads` would give it."""
+    """`value` as `json.loads` would give it. Raises `Unreadable` for a number that has
+    more digits than Python reads."""
     if value.opening == "{":
         return {child.key: python(text, child.value) for child in value.children}
     if value.opening == "[":
         return [python(text, child.value) for child in value.children]
-    return json.loads(text[value.start : value.end])
+    try:
+        return json.loads(text[value.start : value.end])
+    except ValueError as error:
+        raise Unreadable(text, value.start, "this number is too long") from error
 
 
 def find(value: Value, path: Path) -> Value | None:

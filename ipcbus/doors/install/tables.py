@@ -32,6 +32,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_LAST_END: Final = re.compile(r"\r?\n\Z")
 
 
 class Statement(NamedTuple):
@@ -80,7 +81,7 @@ def read(text: str) -> dict[str, Any]:
     text = text.removeprefix(BOM)
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too deep, or too many digits
         place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         at, reason = len(text), str(error).partition(" (at ")[0]
         if place is not None:
@@ -194,11 +195,13 @@ def _keys(statements: list[Statement]) -> list[Statement]:
 
 
 def _without(text: str, start: int, end: int) -> str:
-    line, head, tail = _newline(text), text[:start], text[end:]
-    if head.endswith(line + line):
-        head = head.removesuffix(line)
+    head, tail = text[:start], text[end:]
+    # Of a file with both kinds of line ends, ours may be another than that before it.
+    shorter = _LAST_END.sub("", head)
+    if shorter.endswith("\n"):
+        head = shorter
     if not tail and not text.endswith("\n"):
-        head = head.removesuffix(line)
+        head = _LAST_END.sub("", head)
     return head + tail
 
 

@@ -166,6 +166,12 @@ def _is_negated(words: Sequence[Word]) -> bool:
 
 
 def _of_fields(intent: Intent, words: Sequence[Word]) -> Unsure | None:
+    if intent.action == "rename_other":
+        return of_another(intent)
+    if intent.action in ("broadcast_one", "reply_many"):
+        # There is no plain sentence for these: what is near to them is a send.
+        to = str(intent.fields.get("to") or intent.fields.get("agent"))
+        intent = Intent("send", {"to": to, "text": intent.fields.get("text", "")})
     fields = intent.fields
     receiver = fields.get("to") or fields.get("agent")
     if receiver is None:
