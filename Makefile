@@ -14,9 +14,12 @@ BENCH_STAMP := $(VENV)/.installed-bench
 AIMOCK_STAMP := $(VENV)/npm/apis/.installed
 CLIS_STAMP := $(VENV)/npm/clis/.installed
 TESTS ?=
+SEEDS ?= 1000
+MINUTES ?= 10
+KILLS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install fmt lint types test check soak bench demo wheel clean
+.PHONY: help venv install fmt lint types test check soak sim chaos fuzz bench demo wheel clean
 .PHONY: bench-peers test-clis
 
 help:  ## this list
@@ -72,6 +75,16 @@ check: lint types test  ## what must pass before a change is handed in
 soak: venv  ## the long tests: kills, floods, millions of messages
 	$(BIN)/python -m pytest -q -m slow --timeout 3600 $(TESTS)
 
+sim: venv  ## SEEDS=1000 random histories of whole clusters, with a clock that is not real
+	$(BIN)/python -m tests.sim --seeds $(SEEDS)
+	$(BIN)/python -m tests.sim --planted --seeds 100
+
+chaos: venv  ## break real processes for MINUTES=10; KILLS=1000 for the kill record
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(KILLS),--kills $(KILLS))
+
+fuzz: venv  ## whatever bytes to every parser for MINUTES=10; by coverage with '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.bridge
@@ -93,5 +106,5 @@ wheel: venv  ## build the wheel, install it alone, and talk through it
 	.ci/wheel $(BIN)/python
 
 clean:  ## remove all that was made here, the environment too
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

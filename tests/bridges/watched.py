@@ -50,6 +50,8 @@ class Watched(Cluster):
     replayed: dead letters that were sent again, or dropped.
     unordered: what a link refused; other rules may let it through if that was lost.
     held: deliveries that are not settled, by network and agent.
+    outdated: receipts of what was delivered again, by network and agent.
+    joined: what each agent of a network reads, as one pattern.
     """
 
     def __init__(self, *names: str, **options: Any) -> None:
@@ -60,6 +62,11 @@ class Watched(Cluster):
         self.replayed: set[str] = set()
         self.unordered: set[str] = set()
         self.held: dict[tuple[str, str], dict[int, Delivered]] = {}
+        self.outdated: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self.joined: dict[tuple[str, str], str] = {}
+        self._acked: set[tuple[str, str, str]] = set()
+        self._open: dict[tuple[str, str, str], int | None] = {}
+        self._copies: list[tuple[str, str, str]] = []
         self._last: dict[tuple[Any, ...], int] = {}
         self._answers: dict[tuple[str, str, str], set[str]] = {}
         self._ways: dict[str, set[str]] = {}
@@ -69,6 +76,25 @@ class Watched(Cluster):
         """It was accepted."""
         said = (network, agent, one.to, one.kind, one.ttl_ms)
         self.sent[f"{one.id}@{network}"] = Sent(len(self.sent) + 1, *said)
+        if one.to[:1] == "#" and one.ttl_ms is None and one.kind != "ack":
+            self._copies += [
+                (here, reader, one.id)
+                for (here, reader), pattern in self.joined.items()
+                if (here, pattern) in ((network, "**"), (network, one.to[1:]))
+                if reader != agent
+            ]
+
+    def note_acked(self, network: str, agent: str, mail: list[Delivered]) -> None:
+        """It was, and nobody said that a receipt was stale."""
+        for one in mail:
+            self._acked.add((network, agent, one.header.id))
+            self._open.pop((network, agent, one.header.id), None)
+
+    def read(self, address: str) -> list[Delivered]:
+        found = super().read(address)
+        name, _, network = address.partition("@")
+        self.note_acked(network, name, found)
+        return found
 
     def _hear(self, net: Net, done: list[Action]) -> None:
         super()._hear(net, done)
@@ -80,7 +106,7 @@ class Watched(Cluster):
 
     def _note(self, net: Net, agent: str, mail: Delivered) -> None:
         header, here = mail.header, net.network
-        self.held.setdefault((here, agent), {})[mail.receipt[0]] = mail
+        self._note_state(net, agent, mail)
         first = (here, agent, header.id) not in self.got
         seq = self.got.setdefault((here, agent, header.id), mail.receipt[0])
         assert seq == mail.receipt[0], f"{header.id} is twice in {agent}@{here}"
@@ -100,6 +126,23 @@ class Watched(Cluster):
             stream = (header.sender, sent.to, here, agent, header.priority, *hops)
             assert sent.n > self._last.get(stream, 0), f"{header.id} was overtaken"
             self._last[stream] = sent.n
+
+    def _note_state(self, net: Net, agent: str, mail: Delivered) -> None:
+        """It was given out: perhaps again, but neither acked nor expired."""
+        header, here = mail.header, net.network
+        held = self.held.setdefault((here, agent), {})
+        before = held.get(mail.receipt[0])
+        if before is not None and before.receipt != mail.receipt:
+            self.outdated.setdefault((here, agent), []).append(before.receipt)
+        held[mail.receipt[0]] = mail
+        key = (here, agent, header.id)
+        assert key not in self._acked, f"{header.id} was acked and comes again"
+        if key not in self._open:  # whoever has it already may hold it for longer
+            assert header.expires_at is None or net.wall < header.expires_at, header
+        self._open[key] = header.expires_at
+        if header.kind == BOUNCE:
+            about = self.sent.get(full(str(header.reply_to), here))
+            assert about is None or about.kind != "ack", f"an ack bounced: {header}"
 
     def watch(self, wire: Wire, action: Any) -> None:
         if isinstance(action, HandOver):
@@ -131,6 +174,10 @@ class Watched(Cluster):
             said = rules.decide(Facts(*size, (), hops, granted))
             assert said.carry, (move, said)
             assert move.to != "*"
+            if not granted:
+                assert hops < rules.max_hops, (move, rules.max_hops)
+                denied = [(str(deny.sender), str(deny.to)) for deny in rules.denies]
+                assert (sender, move.to) not in denied, move
             if move.to[:1] != "#":
                 ways = self._ways.setdefault(full(move.id, source), set())
                 ways.add(f"{source} -> {wire.link.destination}")
@@ -167,6 +214,13 @@ class Watched(Cluster):
         """All mail to one agent is there, or came back."""
         for id_, sent in self.sent.items():
             self._check_ended(id_, sent)
+        for network, reader, id_ in self._copies:
+            there = (network, reader, id_) in self.got
+            back = self.returned[f"{id_}@{network}"]
+            assert there or back, f"{reader}@{network} never got {id_}"
+        for (network, agent, id_), expires in self._open.items():
+            again = {id_, full(id_, network)} & self.replayed
+            assert expires or again, f"{id_} was never acked by {agent}@{network}"
 
     def _check_ended(self, id_: str, sent: Sent) -> None:
         network = sent.to.partition("@")[2] or sent.network

@@ -10,10 +10,10 @@ import random
 from itertools import combinations, pairwise, permutations
 from typing import Any, Final
 
-from ipcbus.broker.settings import DAY, Settings
 from ipcbus.errors import NameTaken
-from ipcbus_bridges.rules import Rules, Terms
+from ipcbus_bridges.rules import Rules
 from tests.bridges.cluster import rules_of
+from tests.bridges.terrain import RULES, TOPIC_RULES, any_settings, any_terms
 from tests.bridges.watched import Watched
 from tests.bridges.wires import Net, Wire
 from tests.broker.harness import OPERATOR, draft
@@ -21,27 +21,6 @@ from tests.broker.harness import OPERATOR, draft
 AGENTS: Final = ("x", "y")
 KINDS: Final = ("inform", "request", "control", "ack")
 TOPICS: Final = ("t", "t.u")
-
-RULES: Final = (
-    ("* <-> * replies=3",),
-    ("* <-> * replies=2",),
-    ("* <-> * replies=1",),
-    ("* -> * replies=3",),
-    ("* <-> * kinds=request,reply replies=1/1h",),
-    ("* <-> * replies=0", "!y <-> y"),
-    ("* <-> * replies=3/30s rate=2/s per=pair",),
-    ("*@* <-> *@* transit replies=2/1h",),
-    ("*@* <-> *@* transit replies=0", "*@* -> #t.** transit replies=1"),
-    ("x <-> * replies=1", "* -> #t.* replies=1", "*@* <-> *@* transit replies=0"),
-    ("*@* -> #** transit replies=2", "#** <- *@* transit replies=2"),
-    ("* <-> * replies=3 hold_for=40s max_bytes=20B",),
-    ("nobody -> nobody",),
-)
-TOPIC_RULES: Final = (
-    (),
-    ("* -> #t replies=1", "#t <- * replies=1"),
-    ("*@* -> #** transit replies=1", "#** <- *@* transit replies=0"),
-)
 
 
 class World(Watched):
@@ -55,12 +34,15 @@ class World(Watched):
         self.seed = seed
         rng = random.Random(f"world {seed}")
         names = "abcde"[: rng.choice((2, 2, 3, 3, 4, 5))]
-        settings = {name: _settings(rng) for name in names}
+        settings = {name: any_settings(rng) for name in names}
         super().__init__(*names, seed=seed, settings=settings, **stores)
+        self._renamed: set[tuple[str, str]] = set()
+        self._kept_in: set[tuple[str, str, str]] = set()
         for name in names:
             self.people(*(f"{agent}@{name}" for agent in AGENTS))
             for agent in AGENTS:
-                self.nets[name].call(agent.encode(), "join", rng.choice(("**", "t")))
+                self.joined[name, agent] = pattern = rng.choice(("**", "t"))
+                self.nets[name].call(agent.encode(), "join", pattern)
         self.is_line = rng.random() < 0.4
         pairs = [*combinations(names, 2)]
         pairs = rng.sample(pairs, rng.randint(min(2, len(pairs)), len(pairs)))
@@ -102,7 +84,7 @@ class World(Watched):
 
     def rules(self, rng: random.Random, a: str, b: str) -> Rules:
         """Some rules; in a line they lead on to those farther away."""
-        terms = _terms(rng)
+        terms = any_terms(rng)
         if not self.is_line or rng.random() < 0.2:
             return rules_of(a, b, *rng.choice(RULES), terms=terms)
         ways = [f"*@* -> *@{far}" for far in self.nets if far >= b]
@@ -155,6 +137,8 @@ class World(Watched):
         }
         for at, one in enumerate(drafts):
             if said.get(at, "accepted") in ("accepted", "forwarded"):
+                way = (net.network, to.partition("@")[2], agent)
+                assert one.kind == "reply" or way not in self._kept_in, one
                 self.note_sent(net.network, agent, one)
         ids = " ".join(one.id for one in drafts)
         return f"{agent}@{net.network} -> {to} {ids} {fields} {said}"
@@ -176,12 +160,27 @@ class World(Watched):
         peer = agent.encode()
         how = rng.random()
         if how < 0.7:
-            net.settle(peer, acks=receipts)
+            stale = net.settle(peer, acks=receipts)
+            gone = [one for one in mail if one.receipt[0] not in stale]
+            self.note_acked(net.network, agent, gone)
         elif how < 0.85:
             net.settle(peer, releases=receipts)
         else:
             net.settle(peer, nacks=[[*one, 700, None] for one in receipts])
         return f"{agent}@{net.network} {how:.2f} {[m.header.id for m in mail]}"
+
+    def do_late(self, rng: random.Random) -> str:
+        """An ack of what was given out again since: it is too late."""
+        net, agent = self.agent(rng)
+        held = self.held.get((net.network, agent), {})
+        late = [
+            receipt
+            for receipt in self.outdated.pop((net.network, agent), [])
+            if receipt[0] in held and held[receipt[0]].receipt != receipt
+        ]
+        for receipt in late:
+            assert net.settle(agent.encode(), acks=[receipt]) == [receipt[0]], receipt
+        return f"{agent}@{net.network} {late}"
 
     def do_step(self, rng: random.Random) -> str:
         count = rng.choice((1, 2, 5, 10))
@@ -275,6 +274,10 @@ class World(Watched):
             net.call(agent.encode(), "rename", None, new)
         except (AssertionError, NameTaken):
             return "refused"
+        self._kept_in = {
+            one for one in self._kept_in if one[::2] != (net.network, agent)
+        }
+        self._renamed.add((net.network, agent))
         return f"{agent}@{net.network} {new}"
 
     def do_steer(self, rng: random.Random) -> str:
@@ -292,6 +295,11 @@ class World(Watched):
         way = rng.choice(("in", "out"))
         rules = rng.choice(("", "", "deny y -> *", "allow x -> *\nallow * -> #**"))
         net.call(OPERATOR, "grant", peer, way, rules)
+        if way == "out":
+            who = (net.network, peer, "y")
+            self._kept_in.discard(who)
+            if rules[:4] == "deny" and (net.network, "y") not in self._renamed:
+                self._kept_in.add(who)
         return f"{net.network} {peer} {way} {rules!r}"
 
     def do_dead(self, rng: random.Random) -> str:
@@ -332,6 +340,7 @@ WEIGHTS: Final = {
     "reply": 10,
     "read": 10,
     "settle": 10,
+    "late": 2,
     "step": 25,
     "run": 8,
     "tick": 8,
@@ -350,22 +359,3 @@ WEIGHTS: Final = {
     "grant": 1,
     "dead": 1,
 }
-
-
-def _settings(rng: random.Random) -> Settings:
-    return Settings(
-        max_attempts=10_000,
-        mailbox_messages=rng.choice((4, 10_000)),
-        mailbox_bytes=rng.choice((2_000, 1 << 30)),
-        history_ms=rng.choice((0, DAY)),
-        rename_ms=0,
-    )
-
-
-def _terms(rng: random.Random) -> Terms:
-    return Terms(
-        hold_ms=rng.choice((60_000, DAY, DAY)),
-        warn_ms=rng.choice((5_000, DAY)),
-        max_hops=rng.choice((1, 2, 8)),
-        messages=rng.choice((8, 50_000)),
-    )
