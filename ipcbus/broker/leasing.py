@@ -47,8 +47,10 @@ class Leasing:
         """Heap: when to look at which mailbox for leases that have run out. There is a
         place for each that has one, at its `earliest` or before."""
         self.resting: set[int] = set()
-        """Numbers of egress mailboxes from which nothing goes out until all is woken
-        whose time has come: what is woken first may not be what comes first."""
+        """Numbers of mailboxes from which nothing goes out before the next sweep: of
+        links until all is woken whose time has come, because what is woken first may
+        not be what comes first; and those in which a message that is late stands
+        first."""
 
     # --- messages arrive ---------------------------------------------------
 
@@ -146,8 +148,9 @@ class Leasing:
             if waiting is None:
                 break
             entry = waiting.entry
-            if entry.expires and entry.expires <= turn.now.wall:
-                break  # the sweep of the next turn, due at once, takes it away
+            if _is_late(waiting, turn.now.wall):
+                self._end_late(box, waiting)
+                break
             if box.blocked and self._put_off(turn, box, waiting):
                 continue
             session = self._sessions.taker(box.number, entry.size)
@@ -170,8 +173,7 @@ class Leasing:
             most = session.credit - session.held
         ahead: list[Waiting] = []
         for waiting in islice(box.page, most):
-            expires = waiting.entry.expires
-            if expires and expires <= turn.now.wall:
+            if _is_late(waiting, turn.now.wall):
                 break
             ahead.append(waiting)
         sizes = [waiting.entry.size for waiting in ahead]
@@ -180,6 +182,17 @@ class Leasing:
         session.take(sum(sizes[:count]), count)
         for _, alike in groupby(ahead[:count], key=_leased_as):
             yield list(alike)
+
+    def _end_late(self, box: Mailbox, waiting: Waiting) -> None:
+        """The sweep of the next turn, due at once, takes it away. It looks at what the
+        store says, which is later when a lease has outlasted the message."""
+        entry = waiting.entry
+        expires = unpack_header(waiting.header).expires_at
+        if expires is not None and expires < entry.expires:
+            self._mail.set_expires([(expires, entry.mailbox, entry.rank, entry.seq)])
+            self._ends.watch(expires)
+            box.rewind((entry.rank, entry.seq))
+        self.resting.add(box.number)
 
     def _put_off(self, turn: Turn, box: Mailbox, waiting: Waiting) -> bool:
         """Whether the next entry joins a stream that is put off; then it waits too."""
@@ -203,6 +216,10 @@ class Leasing:
             waiting = self._mail.find_reply(box.number, id_)
         held = waiting is not None and waiting.entry.seq in box.leases
         if waiting is None or held or waiting.entry.due:
+            session.awaits.add(id_)
+            return False
+        if _is_late(waiting, turn.now.wall):
+            self._end_late(box, waiting)
             session.awaits.add(id_)
             return False
         session.awaits.discard(id_)
@@ -271,6 +288,15 @@ class Leasing:
         turn.counted["delivered"] += len(seqs)
         if attempt > 1:
             turn.counted["redelivered"] += len(seqs)
+
+
+def _is_late(waiting: Waiting, wall: int) -> bool:
+    """Whether its time is over. What was leased then has a later time in the store, so
+    that it does not end under the hands of its reader; it is not given again."""
+    if not waiting.entry.expires:
+        return False
+    expires = unpack_header(waiting.header).expires_at
+    return waiting.entry.expires <= wall or (expires is not None and expires <= wall)
 
 
 def _leased_as(waiting: Waiting) -> tuple[int, int, int]:

@@ -137,8 +137,7 @@ class Watched(Cluster):
         held[mail.receipt[0]] = mail
         key = (here, agent, header.id)
         assert key not in self._acked, f"{header.id} was acked and comes again"
-        if key not in self._open:  # whoever has it already may hold it for longer
-            assert header.expires_at is None or net.wall < header.expires_at, header
+        assert header.expires_at is None or net.wall < header.expires_at, header
         self._open[key] = header.expires_at
         if header.kind == BOUNCE:
             about = self.sent.get(full(str(header.reply_to), here))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from ipcbus.protocol.messages import FLAG_FUTURE, REQUEST, Send
 from ipcbus.store.memory import MemoryStore
 from tests.broker.harness import (
     OPERATOR,
+    Delivered,
     Harness,
     closed,
     delivered,
@@ -142,6 +144,49 @@ def test_what_a_receiver_holds_does_not_expire_under_its_hands(bus: Harness) -> 
     bus.advance(2)
     assert bus.settle(BOB, acks=[one.receipt]) == []
     assert bus.fetch(ALICE) == []
+
+
+def _released(bus: Harness, one: Delivered) -> None:
+    bus.settle(BOB, releases=[one.receipt])
+
+
+def _nacked(bus: Harness, one: Delivered) -> None:
+    bus.settle(BOB, nacks=[[*one.receipt, 0, None]])
+
+
+def _lost(bus: Harness, one: Delivered) -> None:
+    bus.lose(BOB)
+    bus.hello(BOB)
+
+
+def _left(bus: Harness, one: Delivered) -> None:
+    bus.bye(BOB)
+    bus.hello(BOB)
+
+
+def _taken_over(bus: Harness, one: Delivered) -> None:
+    bus.restart()
+    bus.hello(BOB)
+    bus.hello(ALICE)
+
+
+@pytest.mark.parametrize("comes_back", [_released, _nacked, _lost, _left, _taken_over])
+def test_what_expired_while_it_was_held_is_not_given_again(
+    bus: Harness, comes_back: Callable[[Harness, Delivered], None]
+) -> None:
+    bus.send(ALICE, draft("m1", "bob", ttl_ms=2000), draft("m2", "bob"))
+    one, two = bus.fetch(BOB)
+    bus.settle(BOB, acks=[two.receipt])
+    bus.advance(3)  # the lease is for 60 s, so m1 is not taken away
+    assert "expired" not in bus.counters()
+
+    comes_back(bus, one)
+
+    assert bus.fetch(BOB) == []
+    bus.advance(0.1)
+    assert bus.fetch(BOB) == []
+    assert [bounce.header.reply_to for bounce in bus.fetch(ALICE)] == ["m1"]
+    assert bus.counters()["expired"] == 1
 
 
 def test_a_bounce_or_an_ack_never_bounces(bus: Harness) -> None:
