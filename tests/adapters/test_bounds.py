@@ -34,8 +34,7 @@ def test_an_agent_that_has_answered_enough_stops_and_says_so(
 
             # It survives a restart, and goes on when a person says so.
             async with serving(Told("again"), bounds=bounds) as served:
-                await asyncio.sleep(0.2)
-                assert alice.receive(1, timeout=0.2) == []
+                assert await asyncio.to_thread(alice.receive, 1, 0.4) == []
                 served.ledger.change(Account.resume)
                 [answer] = await received(alice)
                 assert answer.body == "again"
