@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -16,16 +15,6 @@ from ipcbus.store.sqlite import SqliteStore
 from ipcbus.store.sqlite.offline import inspect
 from tests.store.disk import FaultyDisk
 from tests.store.making import entry, fill, key, row, turn, waiting
-
-_names = (f"faulty-{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def disk() -> Iterator[FaultyDisk]:
-    disk = FaultyDisk(next(_names))
-    yield disk
-    disk.heal()
-    disk.unregister()
 
 
 def on(disk: FaultyDisk | None, folder: Path) -> SqliteStore:

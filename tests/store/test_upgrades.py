@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -45,16 +44,6 @@ one that is here breaks databases that have it."""
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-
-_names = (f"upgrading-{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def disk() -> Iterator[FaultyDisk]:
-    disk = FaultyDisk(next(_names))
-    yield disk
-    disk.heal()
-    disk.unregister()
 
 
 def old(folder: Path, schema: int) -> None:
