@@ -42,7 +42,8 @@
        ├─ DamagedDatabase            damaged_database   16
        ├─ StaleFile                  stale_file         17
        ├─ Fenced                     fenced             18   another broker took over
-       └─ StoreFailed                store_failed       19   the disk failed
+       ├─ StoreFailed                store_failed       19   the disk failed
+       └─ OutOfMemory                out_of_memory      20
 
 A class has a stable `code`, an `exit_code`, and one `sentence` that is filled
 from the facts given as keywords; the facts are attributes too. An error crosses
@@ -326,6 +327,15 @@ class StoreFailed(CannotServe):
     code = "store_failed"
     exit_code = 19
     sentence = "the store failed and the broker stopped unanswered: {reason}"
+
+
+class OutOfMemory(CannotServe):
+    code = "out_of_memory"
+    exit_code = 20
+    sentence = (
+        "there was no memory left and the broker of {network} stopped unanswered; "
+        "raise its limit (ulimit -v, or that of its container)"
+    )
 
 
 class _Facts(dict[str, Any]):

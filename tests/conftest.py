@@ -21,6 +21,9 @@ from ipcbus.errors import NoBroker, UnsafeFolder
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 
+STATE = ".local/state/ipcbus"
+"""Below HOME: the home of who has set nothing."""
+
 IN_CI = bool(os.environ.get("CI"))
 
 # How long an example takes says more about the machine than about the code.
@@ -56,10 +59,24 @@ def show(record_property: Callable[[str, object], None]) -> Callable[[str], None
     return lambda line: record_property("figure", line)
 
 
+@pytest.fixture(scope="session")
+def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder in which state cannot be kept: a file is in the way."""
+    folder = tmp_path_factory.mktemp("nobody")
+    (folder / ".local").mkdir()
+    (folder / ".local" / "state").touch()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _no_test_uses_the_real_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even root can make a folder below a device."""
+def _no_test_uses_the_real_home(
+    monkeypatch: pytest.MonkeyPatch, _nobodys_home: Path
+) -> None:
+    """Not even root can make a folder below a device. Some programs hand on nothing of
+    their environment but HOME."""
     monkeypatch.setenv("IPCBUS_HOME", "/dev/null/this-test-must-ask-for-a-home")
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/this-test-must-ask-for-a-home")
+    monkeypatch.setenv("HOME", str(_nobodys_home))
     monkeypatch.delenv("IPCBUS_NETWORK", raising=False)
     monkeypatch.delenv("IPCBUS_AGENT", raising=False)
 
@@ -89,10 +106,11 @@ def home(
     try:
         yield folder
     finally:
-        monkeypatch.setenv("IPCBUS_HOME", str(folder))
         try:
-            _end_brokers()
-            _end_beginners(folder)
+            for state in filter(Path.exists, (folder / STATE, folder)):
+                monkeypatch.setenv("IPCBUS_HOME", str(state))
+                _end_brokers()
+                _end_beginners(state)
         finally:
             shutil.rmtree(folder)
 

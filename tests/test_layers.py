@@ -21,6 +21,7 @@ DOOR = (
     *CORE,
     "ipcbus.units",
     "ipcbus.version",
+    "ipcbus.cores",
     "ipcbus.networks",
     "ipcbus.config",
     "ipcbus.client",
@@ -40,6 +41,7 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus.__main__": ("ipcbus.doors.cli",),
     "ipcbus.errors": (),
     "ipcbus.version": (),
+    "ipcbus.cores": (),
     "ipcbus.units": ("ipcbus.errors",),
     "ipcbus.protocol": ("ipcbus.errors",),
     "ipcbus.networks": ("ipcbus.errors", "ipcbus.protocol.address"),
@@ -51,6 +53,7 @@ MAY_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "ipcbus.transport": (
         *CORE,
         "ipcbus.version",
+        "ipcbus.cores",
         "ipcbus.store",
         "ipcbus.broker",
         "ipcbus.networks",

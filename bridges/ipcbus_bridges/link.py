@@ -170,6 +170,8 @@ class Link:
         for seq, attempt, header, body in zip(
             seqs, attempts, headers, bodies, strict=True
         ):
+            if self._streams.renew(seq, attempt):
+                continue
             stream = (header.sender, header.to, header.priority)
             if not self._credited:
                 groups.add("released", "", "", "", 0, seq, attempt)

@@ -62,6 +62,8 @@ class Streams:
         self._retries: OrderedDict[Stream, int] = OrderedDict()
         self._putting: dict[Stream, tuple[int, int]] = {}
         """Streams put off in a settlement that is not committed: its ref, the delay."""
+        self._attempts: dict[int, int] = {}
+        """Of what is here: seq -> the attempt by which the source knows it now."""
 
     def clear(self) -> None:
         """Nothing is under way any more."""
@@ -69,6 +71,7 @@ class Streams:
             table.clear()
         self._fetching.clear()
         self._putting.clear()
+        self._attempts.clear()
 
     def count(self) -> tuple[int, int]:
         """Messages handed over without a verdict, and those that wait."""
@@ -81,7 +84,16 @@ class Streams:
         """For how long a stream is put off that the source sends still; 0 if not."""
         return self._putting[stream][1] if stream in self._putting else 0
 
+    def renew(self, seq: int, attempt: int) -> bool:
+        """Whether a message that is delivered is here already: over a slow line it may
+        wait for longer than its lease lasts. Then it is settled by its new receipt."""
+        here = seq in self._attempts
+        if here:
+            self._attempts[seq] = attempt
+        return here
+
     def put(self, item: Item) -> None:
+        self._attempts[item.seq] = item.attempt
         waiting = self._waiting.get(item.stream)
         if waiting is None:
             self._waiting[item.stream] = deque([item])
@@ -139,7 +151,7 @@ class Streams:
                 judged = judged if judged.passed else judged._replace(passed=True)
                 if self._retries:
                     self._retries.pop(item.stream, None)
-            _add(judged, item, outcome, facts)
+            self._add(judged, item, outcome, facts)
         self._free({item.stream for item in batch}, judged)
         return judged
 
@@ -148,7 +160,7 @@ class Streams:
         for stream in streams:
             if stream in judged.put_off:
                 for item in self._waiting.pop(stream, ()):
-                    _add(judged, item, "deferred", {})
+                    self._add(judged, item, "deferred", {})
             elif self._waiting.get(stream):
                 self._idle[stream] = None
             else:
@@ -174,7 +186,7 @@ class Streams:
         groups = Groups()
         if problem:
             waiting.popleft()
-            receipt = (item.seq, item.attempt)
+            receipt = self._receipt(item)
             groups.add("refused", item.rule, "5.6.1", problem, 0, *receipt)
         else:
             waiting[0] = item._replace(fetch=False)
@@ -190,7 +202,7 @@ class Streams:
         """Give back what waits; what is under way, too, if `flying`."""
         groups = Groups()
         for item in self._held(flying=flying):
-            groups.add("released", "", "", "", 0, item.seq, item.attempt)
+            groups.add("released", "", "", "", 0, *self._receipt(item))
         if flying:
             self._flying.clear()
         busy = {item.stream for batch in self._flying.values() for item in batch}
@@ -217,16 +229,23 @@ class Streams:
             self._retries.popitem(last=False)
         return wait
 
+    def _receipt(self, item: Item) -> tuple[int, int]:
+        """Of a message that is not here any more."""
+        return item.seq, self._attempts.pop(item.seq, item.attempt)
 
-def _add(judged: Judged, item: Item, outcome: str, facts: dict[str, Any]) -> None:
-    groups, receipt = judged.groups, (item.seq, item.attempt)
-    if outcome in ("accepted", "duplicate"):
-        groups.add(outcome, item.rule, "", "", 0, *receipt)
-        return
-    if outcome == "deferred":
-        groups.add(outcome, item.rule, "", "", judged.put_off[item.stream], *receipt)
-        return
-    status, reason = str(facts.get("status", "")), str(facts.get("reason", ""))
-    unwanted = item.move.to[:1] == "#" and status in TOPIC_NOT_WANTED
-    what = "filtered" if unwanted else "refused"
-    groups.add(what, item.rule, status, reason, 0, *receipt)
+    def _add(
+        self, judged: Judged, item: Item, outcome: str, facts: dict[str, Any]
+    ) -> None:
+        groups, receipt = judged.groups, self._receipt(item)
+        if outcome in ("accepted", "duplicate"):
+            groups.add(outcome, item.rule, "", "", 0, *receipt)
+            return
+        if outcome == "deferred":
+            groups.add(
+                outcome, item.rule, "", "", judged.put_off[item.stream], *receipt
+            )
+            return
+        status, reason = str(facts.get("status", "")), str(facts.get("reason", ""))
+        unwanted = item.move.to[:1] == "#" and status in TOPIC_NOT_WANTED
+        what = "filtered" if unwanted else "refused"
+        groups.add(what, item.rule, status, reason, 0, *receipt)

@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ipcbus.cores import as_before
+
 MOST_OUTPUT: Final = 1024 * 1024
 """Bytes of an answer; what the bus takes as one body."""
 
@@ -72,14 +74,15 @@ async def run(work: Work) -> Done:
     Raises `OSError` if it cannot be started, `TookTooLong` and `WroteTooMuch`.
     """
     loop = asyncio.get_running_loop()
-    transport, watcher = await loop.subprocess_exec(
-        lambda: _Watcher(loop, work.on_text),
-        *work.command,
-        stdin=DEVNULL if work.stdin is None else PIPE,
-        env=dict(work.env),
-        cwd=work.folder,
-        start_new_session=True,
-    )
+    with as_before():
+        transport, watcher = await loop.subprocess_exec(
+            lambda: _Watcher(loop, work.on_text),
+            *work.command,
+            stdin=DEVNULL if work.stdin is None else PIPE,
+            env=dict(work.env),
+            cwd=work.folder,
+            start_new_session=True,
+        )
     try:
         async with asyncio.timeout(work.timeout_s):
             _feed(transport, work.stdin)

@@ -68,12 +68,17 @@ class Border:
         self._network = network
         self._links = links
 
+    def came_round(self, move: Move) -> bool:
+        """Whether it went out from here: then its id is known, but it is no duplicate
+        of what is here to be delivered."""
+        here = self._links.network_id
+        return any(hop.partition("/")[2] == here for hop in move.hops or ())
+
     def read(self, link: Link, move: Move) -> Arriving:
         """A move in our words, if its origin and hops are true."""
         peer, here = link.peer, self._network
         hops = [*(move.hops or ()), link.hop()]
-        ids = [hop.partition("/")[2] for hop in hops]
-        if self._links.network_id in ids:
+        if self.came_round(move):
             raise refused(LOOP, f"it came through {here} before")
         if len(hops) > MAX_HOPS:
             raise refused(LOOP, f"it came through {len(hops)} networks")

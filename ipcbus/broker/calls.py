@@ -161,10 +161,16 @@ def _invited(desk: Desk, turn: Turn, name: str) -> Agent:
 
 
 def redeem(desk: Desk, turn: Turn, session: Session, key: str) -> Any:
-    """The invitee takes the name with a key of its own; the invitation is used up."""
+    """The invitee takes the name with a key of its own; the invitation is used up.
+
+    Its session is left to hear so; the transport ends it a moment later.
+    """
+    if desk.directory.key(session.key) is None:
+        raise NotPermitted(reason="this invitation was used")
     name = desk.directory.name(session.agent)
     agent, _ = _register(desk, turn, name, key)
     desk.directory.delete_key(session.key)
+    _expel(desk, turn, session.key, "invitation was used", stays=session)
     return [agent.name]
 
 
@@ -181,11 +187,7 @@ def revoke(desk: Desk, turn: Turn, session: Session, name: str) -> Any:
     ended = 0
     for key in keys:
         desk.directory.put_key(key._replace(revoked=turn.now.wall))
-        for live in desk.sessions.of_key(key.key):
-            turn.close(live.peer, NotPermitted(reason="your key was revoked"))
-            desk.end_session(turn, live)
-            ended += 1
-        turn.do(Expel(key.key))
+        ended += _expel(desk, turn, key.key, "key was revoked")
     link = desk.links.get(agent.number)
     if link is not None:
         link.open = False
@@ -199,7 +201,7 @@ def keys(desk: Desk, turn: Turn, session: Session, offset: int) -> Any:
             key.role,
             key.key,
             key.created_at,
-            _state(key, turn.now.wall),
+            "revoked" if key.revoked else "live",
             len(desk.sessions.of_key(key.key)),
         ]
         for key in islice(desk.directory.all_keys(), offset, None)
@@ -221,14 +223,21 @@ def limit(
 
 def sweep_invitations(desk: Desk, turn: Turn) -> None:
     """Invitations whose time is over are forgotten."""
-    late = [
-        key
-        for key in desk.directory.all_keys()
-        if key.expires and key.expires <= turn.now.wall
-    ]
-    for key in late:
-        desk.directory.delete_key(key.key)
-        turn.do(Expel(key.key))
+    for key in desk.directory.drop_expired(turn.now.wall):
+        _expel(desk, turn, key, "invitation has expired")
+
+
+def _expel(
+    desk: Desk, turn: Turn, key: str, what: str, *, stays: Session | None = None
+) -> int:
+    """The key may not connect any more, and its sessions are over: how many were.
+    That of `stays` ends with its connection."""
+    live = [one for one in desk.sessions.of_key(key) if one is not stays]
+    for session in live:
+        turn.close(session.peer, NotPermitted(reason=f"your {what}"))
+        desk.end_session(turn, session)
+    turn.do(Expel(key, f"its {what}"))
+    return len(live)
 
 
 def listing(rows: Iterable[list[Any]], offset: int) -> list[Any]:
@@ -320,12 +329,6 @@ def _check_key(desk: Desk, key: str) -> None:
         raise InvalidMessage(field="key", reason="must be a public key in hex")
     if desk.directory.key(key) is not None:
         raise NotPermitted(reason="this key is known already")
-
-
-def _state(key: AgentKey, wall: int) -> str:
-    if key.revoked:
-        return "revoked"
-    return "expired" if key.expires and key.expires <= wall else "live"
 
 
 PEOPLE: dict[str, Handler] = {

@@ -149,7 +149,8 @@ class Crossing:
                     put_off[stream] = verdict
                 # What was accepted once stays so, whatever has changed since.
                 id_ = arriving(move.id, link.peer, self._network)
-                known = self._known(id_, move)
+                round_ = self._border.came_round(move)
+                known = None if round_ else self._known(id_, move)
                 verdicts[run.start] = known or (verdict.outcome, verdict.facts)
                 continue
             batch.room -= size

@@ -172,6 +172,7 @@ class Delivery(Leasing):
                 continue
             box.unlease([seq])
             lowered.append((attempt - 1, box.number, lease.rank, seq))
+            self._expire_again(lease, Key(box.number, lease.rank, seq))
             box.rewind((lease.rank, seq))
         if lowered:
             self._mail.set_attempts(lowered)
@@ -227,12 +228,21 @@ class Delivery(Leasing):
         if box.blocked is None and lease.attempt >= self._settings.max_attempts:
             self._ends.bury(turn, box, key, reason)
             return
+        self._expire_again(lease, key)
         box.rewind((lease.rank, seq))
         turn.returned.add(box.number)
         if delay_ms:
             due = turn.now.wall + delay_ms
             self._mail.set_due([(due, *key)])
             self._ends.watch(due)
+
+    def _expire_again(self, lease: Lease, key: Key) -> None:
+        """What has expired while it was held: the sweep of the next turn, due at once,
+        takes it away. A takeover forgets that; then it ends when its lease would have,
+        unless its header tells (see `leasing`)."""
+        if lease.over:
+            self._mail.set_expires([(lease.over, *key)])
+            self._ends.watch(lease.over)
 
     def lose(self, turn: Turn, session: Session) -> None:
         """A session ended without a word: what it held comes back."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import partial
-from heapq import nlargest
+from heapq import heapify, heappop, heappush, nlargest
 
 from ipcbus.broker.settings import Settings
 from ipcbus.errors import BoundExceeded, NameTaken, NotPermitted
@@ -37,6 +37,11 @@ class Directory:
         self._names = {fold(agent.name): agent.number for agent in snapshot.agents}
         self._aliases = {alias.name: alias for alias in snapshot.aliases}
         self._keys = {key.key: key for key in snapshot.keys}
+        self._expiring = [
+            (key.expires, key.key) for key in snapshot.keys if key.expires
+        ]
+        """Heap: when which invitation is over. Those that were used may be there."""
+        heapify(self._expiring)
         self._highest = max(self._agents, default=0)
         self._topics: dict[str, set[int]] = {}
         self._wild: dict[str, set[str]] = {}
@@ -154,10 +159,28 @@ class Directory:
     def put_key(self, key: AgentKey) -> None:
         self._registry.put_key(key)
         self._keys[key.key] = key
+        if key.expires:
+            heappush(self._expiring, (key.expires, key.key))
 
     def delete_key(self, key: str) -> None:
         self._registry.delete_key(key)
         del self._keys[key]
+
+    def next_expiry(self) -> int | None:
+        """When the next invitation is over (UTC ms)."""
+        heap = self._expiring
+        while heap and heap[0][1] not in self._keys:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def drop_expired(self, wall: int) -> list[str]:
+        """Forget the invitations whose time is over; their keys."""
+        dropped = []
+        while (expires := self.next_expiry()) is not None and expires <= wall:
+            _, key = heappop(self._expiring)
+            self.delete_key(key)
+            dropped.append(key)
+        return dropped
 
     def update(self, agent: Agent) -> Agent:
         """Change an agent; its name through `rename` alone."""
@@ -277,6 +300,10 @@ class Directory:
         for pattern, there in self._topics.items():
             assert there, pattern
             assert all(pattern in self._joined[number] for number in there)
+        expiring = {
+            (key.expires, key.key) for key in self._keys.values() if key.expires
+        }
+        assert expiring <= set(self._expiring)
         wild = {pattern for pattern in self._topics if "*" in pattern}
         assert wild == {one for patterns in self._wild.values() for one in patterns}
 

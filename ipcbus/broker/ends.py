@@ -134,6 +134,7 @@ class Ends:
             left_ms = max(1, int((lease.deadline - turn.now.mono) * 1000))
             later = turn.now.wall + left_ms
             self._mail.set_expires([(later, entry.mailbox, entry.rank, entry.seq)])
+            box.change(entry.seq, lease._replace(over=lease.over or entry.expires))
             return
         agent = self._directory.agent(box.number)
         header = unpack_header(waiting.header)

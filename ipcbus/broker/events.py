@@ -87,9 +87,11 @@ class Admit(NamedTuple):
 
 
 class Expel(NamedTuple):
-    """This key may not connect any more, and its connections must end."""
+    """This key may not connect any more, and its connections must end. `reason` is for
+    the log: "its ..."."""
 
     key: str
+    reason: str
 
 
 class Backup(NamedTuple):

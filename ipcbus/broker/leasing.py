@@ -3,6 +3,10 @@
 `attempt` is durable and counts leases granted; it is raised in the transaction after
 which the delivery is spoken, so a broker that dies cannot forget that a message was
 shown. The lease itself lives in memory: a takeover ends all leases.
+
+What came back `DOUBTED` times may be what kills its readers; and what they hold beside
+it comes back with it, one attempt older each time. So a session has one of these at a
+time, and the one that kills becomes a dead letter alone.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from heapq import heappush
 from itertools import groupby, islice
+from typing import Final
 
 from ipcbus.broker.batch import Columns, Part, Taker
 from ipcbus.broker.ends import Ends
@@ -21,6 +26,11 @@ from ipcbus.broker.turn import Turn
 from ipcbus.protocol.pieces import flags_of, unpack_header
 from ipcbus.store.base import Mail
 from ipcbus.store.records import Waiting
+
+DOUBTED: Final = 2
+"""Leases after which a message that comes back is given alone. One would slow down all
+that comes back after a takeover; what is left of `max_attempts` must be enough for
+those who were held beside it."""
 
 
 class Leasing:
@@ -41,6 +51,7 @@ class Leasing:
         self._boxes = boxes
         self._sessions = sessions
         self._ends = ends
+        self._doubted = min(DOUBTED, max(1, settings.max_attempts - 1))
         self.leased: set[int] = set()
         """Numbers of the mailboxes that may have leases."""
         self.due: list[tuple[float, int]] = []
@@ -153,7 +164,8 @@ class Leasing:
                 break
             if box.blocked and self._put_off(turn, box, waiting):
                 continue
-            session = self._sessions.taker(box.number, entry.size)
+            busy = self.busy(box, entry.attempt)
+            session = self._sessions.taker(box.number, entry.size, busy)
             if session is None:
                 break
             for taken in self._next_alike(turn, box, session):
@@ -162,6 +174,18 @@ class Leasing:
                 self._grant_waiting(turn, box, session, attempt, taken)
         if raised:
             self._mail.set_attempts(raised)
+
+    def busy(self, box: Mailbox, attempt: int) -> set[Session | None]:
+        """Sessions that must not have what was leased so often already, whatever room
+        they have."""
+        if not self._is_doubted(box, attempt):
+            return set()
+        doubted = [le for le in box.leases.values() if le.attempt > self._doubted]
+        return {lease.session for lease in doubted}
+
+    def _is_doubted(self, box: Mailbox, attempt: int) -> bool:
+        """A bridge reads nothing of what it carries, and its mail is never given up."""
+        return attempt >= self._doubted and box.blocked is None
 
     def _next_alike(
         self, turn: Turn, box: Mailbox, session: Session
@@ -174,6 +198,8 @@ class Leasing:
         ahead: list[Waiting] = []
         for waiting in islice(box.page, most):
             if _is_late(waiting, turn.now.wall):
+                break
+            if ahead and self._is_doubted(box, waiting.entry.attempt):
                 break
             ahead.append(waiting)
         sizes = [waiting.entry.size for waiting in ahead]

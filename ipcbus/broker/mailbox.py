@@ -55,6 +55,8 @@ class Lease(NamedTuple):
         attempt: with `seq` the receipt; a receipt with another attempt is stale.
         deadline: in monotonic seconds.
         flags: of their headers; what their senders want to be told.
+        over: when it expired (UTC ms) while it was held; 0 if it did not. Meanwhile the
+            store has a later time.
     """
 
     session: Session | None
@@ -62,6 +64,7 @@ class Lease(NamedTuple):
     attempt: int
     deadline: float
     flags: int = 0
+    over: int = 0
 
 
 class Mailbox:

@@ -7,7 +7,7 @@ connection was authenticated with, and from nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from ipcbus.protocol.calls import Role
@@ -139,13 +139,16 @@ class Sessions:
         if session.agent:
             _take_out(self._by_agent, session.agent, session)
 
-    def taker(self, agent: int, size: int) -> Session | None:
-        """A session of `agent` with room for a delivery; they take turns."""
+    def taker(
+        self, agent: int, size: int, busy: Container[Session | None] = ()
+    ) -> Session | None:
+        """A session of `agent` with room for a delivery, and none of the `busy` ones;
+        they take turns."""
         mates = self._by_agent.get(agent)
         if mates is None:
             return None
         for at, session in enumerate(mates):
-            if session.has_room(size):
+            if session.has_room(size) and session not in busy:
                 if len(mates) > 1:
                     mates.append(mates.pop(at))
                 return session

@@ -170,9 +170,13 @@ class Broker:
             self._sending,
         )
 
-    def admitted(self) -> set[str]:
-        """The public keys (hex) that may connect."""
-        return {key.key for key in self._directory.all_keys() if not key.revoked}
+    def admitted(self, wall: int) -> set[str]:
+        """The public keys (hex) that may connect now (UTC ms)."""
+        return {
+            key.key
+            for key in self._directory.all_keys()
+            if not key.revoked and not 0 < key.expires <= wall
+        }
 
     def peers(self) -> list[bytes]:
         """Everyone who has a session."""
@@ -186,13 +190,17 @@ class Broker:
         if len(self._sessions):
             waits.append(max(0.0, self._next_tick - now.mono))
             waits.append(max(0.0, self._news.wake_at - now.mono))
-        if self._ends.wake_at is not None:
-            waits.append(max(0.0, (self._ends.wake_at - now.wall) / 1000))
+        waits += [
+            max(0.0, (wake_at - now.wall) / 1000)
+            for wake_at in (self._ends.wake_at, self._directory.next_expiry())
+            if wake_at is not None
+        ]
         return min(waits, default=None)
 
     def handle(self, events: Sequence[Event], now: Now) -> list[Action]:
         """One turn. Raises what the store raises, and nothing else."""
         turn = Turn(now)
+        sweep_invitations(self._desk, turn)
         self._delivery.run_out(turn)
         self._ends.sweep(turn, self._boxes.__getitem__, self._delivery.woken)
         for event in events:
@@ -241,8 +249,6 @@ class Broker:
         if known is None or known.revoked:
             reason = "this key is not known here" if known is None else "it was revoked"
             return turn.close(peer, NotPermitted(reason=reason))
-        if known.expires and known.expires <= turn.now.wall:
-            return turn.close(peer, NotPermitted(reason="the invitation has expired"))
         role = Role(known.role)
         session = self._sessions.add(peer, key, role, known.agent, hello.program)
         session.heard = turn.now.mono
@@ -352,7 +358,6 @@ class Broker:
             silent = Disconnected(network=self.network, reason=reason)
             self._drop(turn, session.peer, silent)
         self._directory.expire_aliases(turn.now.wall)
-        sweep_invitations(self._desk, turn)
         tell_late(self._desk, turn)
 
     # --- what the next broker must know ------------------------------------

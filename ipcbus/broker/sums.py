@@ -43,19 +43,19 @@ def check_mailboxes(
                 assert sessions.get(lease.session.peer) is lease.session
                 held[lease.session.number] = held.get(lease.session.number, 0) + 1
         if box.number not in leasing.resting and not leasing.pauses.hold(box.number):
-            _check_pumped(box, sessions)
+            _check_pumped(box, sessions, leasing)
     for session in sessions:
         assert session.held == held.get(session.number, 0)
 
 
-def _check_pumped(box: Mailbox, sessions: Sessions) -> None:
+def _check_pumped(box: Mailbox, sessions: Sessions, leasing: Leasing) -> None:
     """Nothing waits that could go out."""
     if sessions.any_room(box.number):
         assert box.page or box.horizon == TOP
-        assert not box.page or not any(
-            mate.has_room(box.page[0].entry.size)
-            for mate in sessions.of_agent(box.number)
-        )
+    if box.page:
+        entry = box.page[0].entry
+        mates = set(sessions.of_agent(box.number)) - leasing.busy(box, entry.attempt)
+        assert not any(mate.has_room(entry.size) for mate in mates)
 
 
 def check_counters(counters: Mapping[str, int], boxes: Mailboxes, links: Links) -> None:

@@ -8,8 +8,10 @@ runs on, so one that is cancelled while it waits loses no message.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack, cast
@@ -47,9 +49,7 @@ async def connect_async(
     """As `ipcbus.connect`, without holding up the loop."""
     # In a thread: it reads files and may start a broker. One that is cancelled goes
     # on to its end there, and what it connected is closed.
-    loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(
-        None,
+    opening = _in_a_thread(
         lambda: open_engine(
             AsyncMessage,
             network,
@@ -58,18 +58,37 @@ async def connect_async(
             start=start,
             timeout=timeout,
             program=program,
-        ),
+        )
     )
     try:
-        engine, name = await asyncio.shield(opening)
+        engine, name = await asyncio.wrap_future(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(_close_unwanted)
         raise
     return AsyncClient(engine, name)
 
 
-def _close_unwanted(opening: asyncio.Future[tuple[Engine, str | None]]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
+_Opened = tuple[Engine, str | None]
+
+
+def _in_a_thread(work: Callable[[], _Opened]) -> Future[_Opened]:
+    """Not in one of the loop's own: a program that ends waits for those, as long as it
+    takes to connect to one that does not answer."""
+    done: Future[_Opened] = Future()
+    done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="ipcbus-connect", daemon=True).start()
+    return done
+
+
+def _close_unwanted(opening: Future[_Opened]) -> None:
+    if opening.exception() is None:
         opening.result()[0].close(0.0, keep_leases=False)
 
 

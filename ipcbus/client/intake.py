@@ -297,14 +297,17 @@ class Intake:
         return CLOSED, (0, 0, self._granted[2])
 
     def _empty(self) -> None:
-        while True:
+        """Give back what is unread. From its end: another thread may read meanwhile,
+        and must not be shown what stands behind something that was just given back."""
+        unread: deque[BaseMessage] = deque()
+        while self.buffer:
             try:
-                message = self.buffer.popleft()
-            except IndexError:  # readers take from it too
-                return
-            self._settling.release(message)
+                unread.appendleft(self.buffer.pop())
+            except IndexError:  # a reader was quicker
+                break
+        self._give_back(unread)
 
-    def _give_back(self, messages: list[BaseMessage]) -> None:
+    def _give_back(self, messages: Iterable[BaseMessage]) -> None:
         for message in messages:
             self._settling.release(message)
 

@@ -42,6 +42,8 @@ from ipcbus.transport.keys import KeyPair, z85
 
 PREFIX = "ipcbus1."
 
+_OVER = "the invitation was used, has expired or was revoked; ask for another one"
+
 
 class Invitation(NamedTuple):
     """What the line says; `expires` in UTC milliseconds. Its repr keeps the secret."""
@@ -135,7 +137,10 @@ def join_network(line: str, *, timeout: float = 10.0) -> Network:
     once = KeyPair(public, invitation.secret)
     engine = Engine(Route(network, start=False), once, Message, program="join-network")
     deadline = time.monotonic() + timeout
-    greeted(engine, deadline, timeout)
+    try:
+        greeted(engine, deadline, timeout)
+    except NotPermitted as error:
+        raise NotPermitted(reason=_OVER) from error
     try:
         try:
             _redeem(engine, keys.create(path), deadline, timeout)

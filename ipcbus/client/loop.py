@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 import zmq
 
 from ipcbus.client.conversation import Conversation
+from ipcbus.client.message import our_clock_ms
 from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
 from ipcbus.errors import (
@@ -261,7 +262,7 @@ class Loop(Generic[T]):
     def _greeted(self) -> None:
         welcome = self.tracker.welcome
         assert welcome is not None
-        self.clock_ms = welcome.now_ms - time.time() * 1000
+        self.clock_ms = welcome.now_ms - our_clock_ms()
         self.network = welcome.network
         self.problem = None
         self._failures = self._refusals = 0

@@ -218,7 +218,7 @@ class BaseMessage:
     @property
     def age_s(self) -> float:
         """Seconds since the broker accepted it, by the broker's clock."""
-        now = time.time() * 1000 + self._owner.clock_ms
+        now = our_clock_ms() + self._owner.clock_ms
         return max(0.0, (now - self.header.accepted_at) / 1000)
 
     @property
@@ -353,6 +353,15 @@ class AsyncMessage(BaseMessage):
     ) -> Receipt:
         """Answer its sender; `options` as for `AsyncClient.send`."""
         return await self._owner.send_async(self._answer(body, options), timeout)
+
+
+def our_clock_ms() -> float:
+    """UTC in milliseconds as this program knew it when it began, carried on by a clock
+    that nobody can set: no message is a day old because the system clock was set."""
+    return (_BOOTED_S + time.clock_gettime(time.CLOCK_BOOTTIME)) * 1000
+
+
+_BOOTED_S: Final = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def hop_names(header: Header) -> tuple[str, ...]:

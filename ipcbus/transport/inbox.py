@@ -70,9 +70,12 @@ class Inbox:
                 connection = self._meet(peer, key, first, events)
                 if connection is None:
                     continue
+            size = len(head) + len(body or b"")
             connection.messages += 1
-            events.append(_event(connection, head, body))
-            left -= len(head) + len(body or b"")
+            connection.bytes += size
+            if not connection.doom:  # after CLOSED nothing counts, nor is it looked at
+                events.append(_event(connection, head, body))
+            left -= size
             if left < 0:
                 break
         return False
@@ -102,7 +105,7 @@ class Inbox:
 
     def _objection(self, peer: bytes, key: str) -> str | None:
         if key not in self._gate:
-            return "its key was revoked"
+            return "its key is not admitted any more"
         if len(peer) != 5 or peer[0] != 0:
             # libzmq's own ids are a zero and a number. One that a client chose could
             # be chosen by another as well, who would then read its mail.

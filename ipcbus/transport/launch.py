@@ -186,7 +186,8 @@ def stop(network: Network, *, timeout: float = 10.0, force: bool = False) -> Bro
     time, boot, user), so no other process can be hit, even if the pid is used again.
     Raises `NoBroker`, or `TimedOut` if it does not end.
     """
-    info = network.broker_info()
+    # A folder that was copied while it was served names a broker that is not its own.
+    info = network.broker_info() if network.is_served() else None
     fd = _open_process(info)
     if info is None or fd is None:
         raise NoBroker(network=network.name, reason=_why_not_stopped(network))

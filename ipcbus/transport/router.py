@@ -22,9 +22,11 @@ SNDHWM: Final = 64
 """Messages libzmq queues for one peer. It counts messages, not bytes, so this times a
 whole frame is what a stalled reader costs here; the outbox counts bytes behind it."""
 
-RCVHWM: Final = 64
-"""Messages libzmq reads ahead from one peer. It bounds what a flood of the largest
-frames costs, 64 of 1.3 MiB, before our own reading pushes back on its TCP window."""
+RCVHWM: Final = 0
+"""No bound on the messages libzmq reads ahead from one peer. Where one is reached it
+stops in the middle of what has come; if the connection ends then, a PING of ZMTP among
+the rest aborts the process (`!_io_error`, stream_engine_base.cpp:310), and any client
+with heartbeats may leave one there. `watch` bounds what is read ahead, in bytes."""
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: all clients return at once after a

@@ -20,6 +20,7 @@ When a turn fails:
     StoreFailed   the disk failed, and "commit failed" does not mean "not stored":
     Fenced        stop at once and say nothing to anyone. The next broker reads what
                   there is, and clients send again what was not answered.
+    MemoryError   the same; `serve` says so when the memory is free again.
     anything else is a bug, and treated in the same way: memory may be wrong.
 
 The collector of cycles is off in the loop: the turns make many objects and no cycles,
@@ -79,7 +80,7 @@ class Core(Protocol):
 
     def next_deadline(self, now: Now) -> float | None: ...
 
-    def admitted(self) -> set[str]: ...
+    def admitted(self, wall: int) -> set[str]: ...
 
 
 class Life(NamedTuple):
@@ -142,10 +143,21 @@ class Runner:
         self._ride_until: float | None = None  # set while a transaction is open
         self._upkeep = Upkeep(life.store, life.history_ms)
         self._backups = Backups(life.store)
-        self._sockets.gate.reset(life.core.admitted())
+        self._sockets.gate.reset(life.core.admitted(life.clock.now().wall))
 
     def _step(self) -> None:
-        """One round: sleep, read, turn."""
+        """One round, and what its failure means."""
+        try:
+            self._round()
+        except (IpcbusError, MemoryError):
+            raise
+        except Exception as error:
+            _log_bug(error)
+            reason = f"a bug stopped the broker ({type(error).__name__}); see its log"
+            raise IpcbusError(reason=reason) from error
+
+    def _round(self) -> None:
+        """Sleep, read, turn."""
         events = self._gather()
         now = self._life.clock.now()
         try:
@@ -156,12 +168,6 @@ class Runner:
                 self._upkeep.step(now)
         except StoreFull as error:
             self._start_over(error)
-        except IpcbusError:
-            raise
-        except Exception as error:
-            _log_bug(error)
-            reason = f"a bug stopped the broker ({type(error).__name__}); see its log"
-            raise IpcbusError(reason=reason) from error
         self._sockets.outbox.retry()
         self._sockets.watch.tick(now.mono)
 
@@ -195,8 +201,7 @@ class Runner:
         gone = outbox.lost
         outbox.lost = {}
         if not self._more and watch.gone:
-            gone |= dict.fromkeys(watch.gone)
-            watch.gone = []
+            gone |= dict.fromkeys(watch.take_gone())
         for peer in gone:
             outbox.forget(peer)
         return [PeerLost(peer) for peer in gone]
@@ -254,10 +259,10 @@ class Runner:
         match action:
             case Admit(key):
                 self._sockets.gate.admit(key)
-            case Expel(key):
-                _log.info("key %.8s... may not connect any more", key)
+            case Expel(key, reason):
+                _log.info("key %.8s... may not connect any more: %s", key, reason)
                 self._sockets.gate.expel(key)
-                self._sockets.watch.doom_key(key, "its key was revoked")
+                self._sockets.watch.doom_key(key, reason)
             case Backup():
                 self._backups.start(action)
             case Stop():

@@ -19,10 +19,17 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ipcbus import networks
+from ipcbus import cores, networks
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import Broker
-from ipcbus.errors import Fenced, IpcbusError, StaleFile, StoreFailed, UsageError
+from ipcbus.errors import (
+    Fenced,
+    IpcbusError,
+    OutOfMemory,
+    StaleFile,
+    StoreFailed,
+    UsageError,
+)
 from ipcbus.networks import MEMORY, VOLATILE, BrokerInfo, Network, this_broker
 from ipcbus.protocol.calls import Role
 from ipcbus.store.base import Store
@@ -50,11 +57,11 @@ def run(network: Network, *, ready: Callable[[BrokerInfo], None]) -> int:
     """Serve `network` until SIGTERM, SIGINT or an operator's `shutdown`; returns 0.
 
     `ready` is told once clients can connect, and again after a new epoch. Raises
-    `CannotServe` and its kind; after `StoreFailed` and `Fenced` the process must end
-    without touching the store.
+    `CannotServe` and its kind, and MemoryError; after that, `StoreFailed` and `Fenced`
+    the process must end without touching the store.
     """
     os.umask(0o077)
-    _leave_no_core()
+    cores.forbid()
     lock = network.lock()
     try:
         _serve(network, ready)
@@ -96,7 +103,7 @@ def _serve(network: Network, ready: Callable[[BrokerInfo], None]) -> None:
         announce(life)
         runner.run()
         network.remove_broker_info()
-    except (StoreFailed, Fenced):
+    except (StoreFailed, Fenced, MemoryError):
         raise
     except BaseException:
         if store is not None:
@@ -209,13 +216,6 @@ def _raise_files() -> int:
     return hard
 
 
-def _leave_no_core() -> None:
-    """A crash shall not write keys and mail to a file, or to a service that collects
-    such files: that one is not stopped by a limit of 0, but by 1 (core(5))."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
-
-
 # --- the process ---------------------------------------------------------------
 
 
@@ -229,9 +229,12 @@ def main(arguments: list[str]) -> int:
             raise UsageError(reason="usage: python -m ipcbus.transport.serve NETWORK")
         return run(networks.find(name), ready=stdout.ready)
     except IpcbusError as error:
-        _log.error("%s", error)
-        stdout.say(launch.ready_line(error))
-        return error.exit_code
+        problem = error
+    except MemoryError:  # with it goes what its frames held, and there is room to speak
+        problem = OutOfMemory(network=name)
+    _log.error("%s", problem)
+    stdout.say(launch.ready_line(problem))
+    return problem.exit_code
 
 
 def configure_log(name: str) -> None:

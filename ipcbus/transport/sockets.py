@@ -78,8 +78,8 @@ class _Refusals:
             return
         self._next = time.monotonic() + REFUSALS_S
         _log.warning(
-            "refused key %.8s... from %s (%d since the last such line)",
-            key,
+            "refused key %s... from %s (%d since the last such line)",
+            ascii(key[:8])[1:-1],  # of a plain network it is whatever somebody says
             address,
             self._unsaid,
         )

@@ -3,9 +3,10 @@
 ZeroMQ hides connections behind routing ids. A broker needs to see them three times:
 
 1. **A peer that died** gets its leases taken back at once, not after missed pings.
-2. **An endless message** (parts without an end, R10) is never delivered, so no bound
-   of ZeroMQ's stops it: MAXMSGSIZE limits a part, high-water marks count whole
-   messages. A connection that goes on sending without a message coming of it is cut.
+2. **Bytes without end**, in one message (parts without an end, R10), which is never
+   delivered, or in more messages than can be read. No bound of ZeroMQ's stops either:
+   MAXMSGSIZE limits a part, and there is no high-water mark (`router.RCVHWM`). Clients
+   keep to their send window; a connection that is far ahead of what is read is cut.
 3. **A key that was revoked** loses its connections; ZAP asks at the handshake only.
 
 The socket monitor tells of each connection by its file descriptor when it is accepted
@@ -50,6 +51,10 @@ LOOKS: Final = 200
 GROWTH: Final = 64 * MIB
 """Growth of memory after which all connections are looked at, not the next few."""
 
+FRAMING: Final = 84
+"""Bytes that the two frames of a message cost on the line besides what is in them, at
+most: with CURVE 33 each, and 9 for its length."""
+
 REPORTS: Final = 10_000
 """Reports read at once, about 30 ms; more are left for the next turn."""
 
@@ -66,21 +71,34 @@ class Connection:
     Attributes:
         peer: its routing id, b"" until its first message was read.
         key: the public key (hex) that authenticated it, "" until then.
-        messages: how many were read; the inbox counts.
-        seen: `messages` when last looked at.
+        messages, bytes: how many were read, and what was in them; the inbox counts.
+        seen, received: `messages`, and the bytes it had sent, when last looked at.
         mark: bytes it had sent at the last look at which `messages` had risen.
+        rest: bytes it had sent beyond what was read, at the time when the least of them
+            were waiting: its handshake, and pings of ZMTP.
         doom: why it is to be cut, "" if it is not.
     """
 
-    __slots__ = ("doom", "fd", "key", "mark", "messages", "peer", "seen")
+    __slots__ = (
+        "bytes",
+        "doom",
+        "fd",
+        "key",
+        "mark",
+        "messages",
+        "peer",
+        "received",
+        "rest",
+        "seen",
+    )
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.peer = b""
         self.key = ""
-        self.messages = 0
-        self.seen = 0
-        self.mark = 0
+        self.messages = self.bytes = 0
+        self.seen = self.received = 0
+        self.mark = self.rest = 0
         self.doom = ""
 
 
@@ -88,8 +106,8 @@ class Watch:
     """All connections of a ROUTER socket.
 
     Attributes:
-        known: by routing id, those that have spoken.
-        gone: routing ids whose connection ended; the loop takes them from here.
+        known: by routing id, those that have spoken; also ended ones that are `gone`.
+        gone: routing ids whose connection ended, until they are taken.
     """
 
     def __init__(
@@ -138,20 +156,29 @@ class Watch:
     def meet(self, peer: bytes, key: str, fd: int) -> Connection:
         """The connection of a peer that is not among `known`.
 
-        One whose connection has ended already is at once `gone`, and is not listed:
-        what it said still counts.
+        One whose connection has ended already is at once `gone`: what it said still
+        counts.
         """
         self.read()
         connection = self._by_fd.get(fd)
         if connection is None or _is_older(peer, connection.peer):
             self.gone.append(peer)
             connection = Connection(fd)
-        else:
-            if connection.peer:  # it has left, and this one has its descriptor
-                self._forget(connection)
-            self.known[peer] = connection
+        elif connection.peer:  # it has left, and this one has its descriptor
+            self.gone.append(connection.peer)
+            connection = self._by_fd[fd] = Connection(fd)
+        self.known[peer] = connection
         connection.peer, connection.key = peer, key
         return connection
+
+    def take_gone(self) -> list[bytes]:
+        """Those that are gone, once all that they have said is read."""
+        gone, self.gone = self.gone, []
+        for peer in gone:
+            connection = self.known.get(peer)
+            if connection and self._by_fd.get(connection.fd) is not connection:
+                del self.known[peer]
+        return gone
 
     def reject(self, fd: int, reason: str) -> None:
         """Cut the connection that uses this descriptor now."""
@@ -202,12 +229,7 @@ class Watch:
     def _ended(self, fd: int) -> None:
         connection = self._by_fd.pop(fd, None)
         if connection is not None and connection.peer:
-            self._forget(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        if self.known.get(connection.peer) is connection:
-            del self.known[connection.peer]
-        self.gone.append(connection.peer)
+            self.gone.append(connection.peer)
 
     def _doom(self, connection: Connection, reason: str) -> None:
         if not connection.doom:
@@ -232,8 +254,18 @@ class Watch:
 
     def _look(self, connection: Connection) -> None:
         received = bytes_received(connection.fd)
-        if connection.messages != connection.seen or received < connection.mark:
+        read = connection.bytes + connection.messages * FRAMING
+        moved = connection.messages != connection.seen
+        if received - read < connection.rest or (
+            not moved and received == connection.received  # it says nothing
+        ):
+            connection.rest = received - read
+        connection.received = received
+        if moved or received < connection.mark:
             connection.seen, connection.mark = connection.messages, received
+            ahead = received - read - connection.rest
+            if ahead > self._unread:
+                self._cut(connection, f"{ahead} bytes more than could be read")
         elif received - connection.mark > self._unread:
             unread = received - connection.mark
             self._cut(connection, f"{unread} bytes and no end of the message")

@@ -77,20 +77,21 @@ def test_a_burst_is_one_turn_and_one_answer(alice: ipcbus.Client) -> None:
 def test_conversations_go_on_side_by_side_but_boundedly(alice: ipcbus.Client) -> None:
     async def story() -> None:
         going = most = 0
+        go_on = asyncio.Event()
 
         async def slowly(turn: Turn) -> Answer:
             nonlocal going, most
-            going += 1
-            most = max(most, going)
-            await asyncio.sleep(0.05)
+            most = max(most, going := going + 1)
+            await go_on.wait()
             going -= 1
             return Answer("done")
 
+        for number in range(6):  # before it serves: it takes them together
+            alice.send("llama", "go", thread=f"t-{number}")
         async with serving(Told(slowly), conversations=2):
-            for number in range(6):
-                alice.send("llama", "go", thread=f"t-{number}")
-            assert len(await received(alice, 6)) == 6
-        assert most == 2
+            await until(lambda: going == 2)
+            go_on.set()
+            assert (len(await received(alice, 6)), most) == (6, 2)
 
     asyncio.run(story())
 

@@ -23,13 +23,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ipcbus.broker.events import Action, Hand, Received, Say
+from ipcbus.broker.events import Action, Event, Hand, Received, Say
 from ipcbus.broker.settings import Settings
 from ipcbus.protocol.codec import Frames, decode_client, encode
 from ipcbus.store.base import Store
-from ipcbus.store.memory import MemoryStore
 from ipcbus.transport.outbox import parcels
 from ipcbus_bridges.rules import Rules, Terms, parse_short
+from tests.bridges.seats import Seat, beside
 from tests.bridges.wires import End, Net, Wire
 from tests.broker.harness import OPERATOR, Delivered, draft, key_of
 
@@ -45,6 +45,7 @@ class Cluster:
     Args:
         settings: of all networks, or by name.
         make, reopen: the store of the network of a name, at first and later on.
+        share: the same for a broker that takes over from one that is stopped.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class Cluster:
         *names: str,
         seed: int = 0,
         settings: Settings | dict[str, Settings] | None = None,
-        make: Callable[[str], Store] = lambda name: MemoryStore(network=name),
+        make: Callable[[str], Store] = Seat,
         reopen: Callable[[str, Store], Store] = lambda name, store: store,
+        share: Callable[[str, Store], Store] = beside,
     ) -> None:
         given = settings if isinstance(settings, dict) else {}
         usual = settings if isinstance(settings, Settings) else Settings()
@@ -69,6 +71,7 @@ class Cluster:
                 given.get(name, usual),
                 partial(make, name),
                 partial(reopen, name),
+                partial(share, name),
                 self._hear,
             )
 
@@ -76,6 +79,8 @@ class Cluster:
         for net in self.nets.values():
             net.broker.check_invariants()
             net.close()
+            for sleeper in net.sleepers:
+                sleeper.store.close()
 
     # --- who is there ----------------------------------------------------------------
 
@@ -122,6 +127,20 @@ class Cluster:
                 if end.network == network and told:
                     end.lose("its broker is gone", told=False)
 
+    def usurp(self, network: str, *, told: bool = True) -> None:
+        """Another broker takes over from one that is stopped, and has not read all."""
+        net = self.nets[network]
+        unread = [
+            Received(end.peer, end.key, decode_client(*frames))
+            for _, end in self._ends()
+            if end.net is net and end.peer is not None
+            for frames in end.up
+        ]
+        net.usurp(unread)
+        for _, end in self._ends():
+            if end.net is net and told:
+                end.lose("its broker does not answer", told=False)
+
     def watch(self, wire: Wire, action: Any) -> None:
         """A link is about to do this: for who wants to look."""
 
@@ -130,7 +149,7 @@ class Cluster:
     def _ends(self) -> list[tuple[Wire, End]]:
         return [(wire, end) for wire in self.wires for end in wire.ends]
 
-    def _hear(self, net: Net, done: list[Action]) -> None:
+    def _hear(self, net: Net, events: Sequence[Event], done: list[Action]) -> None:
         ends = {end.peer: end for _, end in self._ends() if end.net is net}
         for action in done:
             if isinstance(action, Say | Hand) and action.peer in ends:

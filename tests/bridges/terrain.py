@@ -13,6 +13,8 @@ RULES: Final = (
     ("* <-> * replies=2",),
     ("* <-> * replies=1",),
     ("* -> * replies=3",),
+    ("* <-> * replies=3/10s",),
+    ("*@* <-> *@* transit replies=2/10s",),
     ("* <-> * kinds=request,reply replies=1/1h",),
     ("* <-> * replies=0", "!y <-> y"),
     ("* <-> * replies=3/30s rate=2/s per=pair",),
@@ -32,7 +34,7 @@ TOPIC_RULES: Final = (
 
 def any_settings(rng: random.Random) -> Settings:
     return Settings(
-        max_attempts=10_000,
+        max_attempts=rng.choice((3, 10_000)),
         mailbox_messages=rng.choice((4, 10_000)),
         mailbox_bytes=rng.choice((2_000, 1 << 30)),
         history_ms=rng.choice((0, DAY)),

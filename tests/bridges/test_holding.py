@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ipcbus.broker.settings import Settings
+from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster, texts
 from tests.bridges.conftest import Make
-from tests.bridges.telling import drain, flow
+from tests.bridges.telling import drain, flow, told
 from tests.broker.harness import OPERATOR, draft
 
 
@@ -203,3 +204,23 @@ def test_what_was_under_way_when_it_paused_comes_before_what_is_new(
     flow(town, "bob@prod", "4")
     there.destination.held_up = False
     assert drain(town, "bob@prod", 5) == ["1", "2", "3", "4"]
+
+
+def test_what_a_bridge_held_for_too_long_bounces_when_it_comes_back(
+    make_both: Make,
+) -> None:
+    """Not at the end of its lease, and no other bridge is given it."""
+    terms = Terms(hold_ms=20_000, warn_ms=10**8)
+    town = make_both()
+    there, _ = town.bridge("dev", "prod", terms=terms)
+    there.destination.held_up = True
+    flow(town, "bob@prod", "late")
+    town.run()
+    town.pass_time(25)
+    assert town.read("alice@dev") == [], "it may be there already"
+    town.kill(there)
+    town.bridge("dev", "prod", terms=terms)
+    town.run()
+    town.advance(0.001)
+    assert told(town.read("alice@dev")) == [("bounce", "4.4.7")]
+    assert town.read("bob@prod") == []

@@ -50,10 +50,14 @@ def test_nor_does_it_matter_that_the_store_is_on_a_disk(
     seed: int, tmp_path: Path
 ) -> None:
     def make(name: str) -> Store:
-        return SqliteStore(tmp_path / f"{name}.db", network=name, ballast=None)
+        path = tmp_path / f"{name}.db"
+        return SqliteStore(path, network=name, ballast=None, exclusive=False)
 
     def reopen(name: str, store: Store) -> Store:
         store.close()
         return make(name)
 
-    tell(seed, range(40), make=make, reopen=reopen)
+    def share(name: str, store: Store) -> Store:
+        return make(name)
+
+    tell(seed, range(40), make=make, reopen=reopen, share=share)

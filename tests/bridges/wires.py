@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from ipcbus import links
 from ipcbus.broker.events import Action, Event, PeerLost, Received
 from ipcbus.broker.settings import Settings
+from ipcbus.broker.state import Broker
 from ipcbus.client.calling import Asked
 from ipcbus.client.link_tracker import LinkTracker, Said
-from ipcbus.errors import IdentityChanged, IpcbusError, NotPermitted
+from ipcbus.errors import Fenced, IdentityChanged, IpcbusError, NotPermitted
 from ipcbus.protocol.codec import Frames, decode_client
 from ipcbus.protocol.limits import MAX_CREDIT_BYTES
 from ipcbus.protocol.messages import Answer, Call, Credit, Ping, Return, Xfer
@@ -25,11 +26,24 @@ from ipcbus_bridges.rules import Rules
 from tests.broker.harness import OPERATOR, OPERATOR_KEY, Harness, key_of, only
 
 
+class Sleeper(NamedTuple):
+    """A broker that was stopped when another took over, and does not know of it.
+
+    Attributes:
+        unread: what had been said to it.
+    """
+
+    broker: Broker
+    store: Store
+    unread: list[Received]
+
+
 class Net(Harness):
-    """One network; what its broker does is told to `hear` as well.
+    """One network; what its broker is told and does is told to `hear` as well.
 
     Attributes:
         agents: who is connected, each by one session of its name.
+        sleepers: former brokers that may wake up.
     """
 
     def __init__(
@@ -38,20 +52,51 @@ class Net(Harness):
         settings: Settings,
         make: Callable[[], Store],
         reopen: Callable[[Store], Store],
-        hear: Callable[[Net, list[Action]], None],
+        share: Callable[[Store], Store],
+        hear: Callable[[Net, Sequence[Event], list[Action]], None],
     ) -> None:
         self.agents: list[str] = []
+        self.sleepers: list[Sleeper] = []
         self._hear = hear
+        self._share = share
         super().__init__(settings, make, reopen, network=name)
 
     def turn(self, *events: Event) -> list[Action]:
         done = super().turn(*events)
-        self._hear(self, done)
+        self._hear(self, events, done)
         return done
 
     def restart(self) -> None:
         """Another broker takes over; the agents come back."""
         super().restart()
+        self._greet()
+
+    def usurp(self, unread: Sequence[Received]) -> None:
+        """Another broker takes over while this one is stopped."""
+        self.sleepers.append(Sleeper(self.broker, self.store, [*unread]))
+        self.store = self._share(self.store)
+        self._open()
+        self._greet()
+
+    def wake(self, sleeper: Sleeper, *events: Event) -> list[Action] | None:
+        """A former broker goes on as if nothing had happened. None if it learns that it
+        is none any more; then it says nothing, to nobody, ever again.
+
+        It learns so when it writes, or trips before that over what the other has done,
+        for it reads what is there now; whatever it raises, its process ends by that.
+        """
+        sleeper.store.begin()
+        try:
+            done = sleeper.broker.handle(events, self.now)
+            sleeper.store.commit()
+        except (Fenced, AssertionError, LookupError):
+            sleeper.store.rollback()
+            self.sleepers.remove(sleeper)
+            return None
+        self._hear(self, events, done)
+        return done
+
+    def _greet(self) -> None:
         for name in (OPERATOR.decode(), *self.agents):
             self.hello(name.encode())
 
@@ -225,6 +270,7 @@ class Wire:
         link, now = self.link, self.now
         match event:
             case links.Delivered(deliver):
+                self._watch(self, deliver)
                 link.delivered(*deliver, now)
             case links.Verdicts(ref, exceptions):
                 link.verdicts(ref, exceptions, now)

@@ -6,11 +6,11 @@ from hashlib import sha256
 
 import pytest
 
-from ipcbus.broker.events import Admit, BackedUp, Backup, Expel, Stop
+from ipcbus.broker.events import Admit, BackedUp, Backup, Expel, Say, Stop
 from ipcbus.broker.reception import HANDLERS
 from ipcbus.protocol.calls import METHODS
 from ipcbus.protocol.limits import CHUNK
-from ipcbus.protocol.messages import Answer, Call, Hello, Meta, Send
+from ipcbus.protocol.messages import Answer, Call, Closed, Hello, Meta, Ping, Send
 from ipcbus.protocol.pieces import pack_meta
 from tests.broker.harness import (
     OPERATOR,
@@ -81,15 +81,66 @@ def test_an_invitation_is_good_once_and_for_its_name(bus: Harness) -> None:
 
 
 def test_an_invitation_expires(bus: Harness) -> None:
-    bus.call(OPERATOR, "invite", "zoe", key_of("once"), 60_000)
-    assert Expel(key_of("once")) in bus.advance(61)
+    bus.call(OPERATOR, "invite", "zoe", key_of("once"), 2_000)
+    bus.hello(b"once")
+    actions = bus.advance(2)
+    assert Expel(key_of("once"), "its invitation has expired") in actions
+    assert "has expired" in closed(actions).facts["reason"], "who waits is told"
+    assert closed(bus.say(b"once", Ping(1))).code == "disconnected"
     assert closed(bus.hello(b"once")).code == "not_permitted"
+
+
+def test_an_invitation_that_nobody_uses_ends_at_its_time(bus: Harness) -> None:
+    """The core asks to be called then, also while nobody is there."""
+    bus.call(OPERATOR, "invite", "zoe", key_of("once"), 60_000)
+    for peer in (OPERATOR, ALICE, BOB):
+        bus.bye(peer)
+    assert bus.broker.next_deadline(bus.now) == 60.0
+    bus.advance(60)
+    assert bus.broker.next_deadline(bus.now) is None
+
+
+def test_an_invitation_that_expired_while_no_broker_ran_opens_nothing(
+    bus: Harness,
+) -> None:
+    bus.call(OPERATOR, "invite", "zoe", key_of("once"), 60_000)
+    bus.call(OPERATOR, "invite", "yan", key_of("later"), 90_000)
+    bus.restart()
+    known = {OPERATOR_KEY, key_of("alice"), key_of("bob"), key_of("later")}
+    assert bus.broker.admitted(bus.wall + 60_000) == known
+    actions = bus.advance(60)
+    assert [one for one in actions if isinstance(one, Expel)] == [
+        Expel(key_of("once"), "its invitation has expired")
+    ]
+
+
+def test_a_used_invitation_opens_nothing_any_more(bus: Harness) -> None:
+    """From the turn on in which it is used; others who came in with it are out."""
+    once = key_of("once")
+    bus.call(OPERATOR, "invite", "zoe", once, 60_000)
+    bus.hello(b"once")
+    bus.hello(b"once/2")
+    actions = bus.say(b"once/2", Call(1, "redeem", [key_of("zoe")], b""))
+    assert Expel(once, "its invitation was used") in actions
+    said_to = {one.peer: type(one.message) for one in actions if isinstance(one, Say)}
+    assert said_to == {b"once": Closed, b"once/2": Answer}
+    assert once not in bus.broker.admitted(bus.wall)
+
+
+def test_an_invitation_that_was_used_is_refused_to_its_user(bus: Harness) -> None:
+    """Both words came before the transport could end the connection."""
+    bus.call(OPERATOR, "invite", "zoe", key_of("once"), 60_000)
+    bus.hello(b"once")
+    assert bus.call(b"once", "redeem", key_of("zoe")) == ["zoe"]
+    refusal = bus.refused(b"once", "redeem", key_of("zoe"))
+    assert refusal.code == "not_permitted"
+    assert "was used" in refusal.facts["reason"]
 
 
 def test_revoking_ends_live_sessions_at_once(bus: Harness) -> None:
     actions = bus.say(OPERATOR, Call(1, "revoke", ["bob"], b""))
     assert said(actions, Answer)[0].value == [1, 1]
-    assert Expel(key_of("bob")) in actions
+    assert Expel(key_of("bob"), "its key was revoked") in actions
     late = bus.say(BOB, Send(1, [draft("m1", "alice")], [b"x"]))
     assert closed(late).code == "disconnected"
     assert closed(bus.hello(BOB)).code == "not_permitted"
@@ -111,7 +162,7 @@ def test_a_revoked_key_is_never_registered_again_but_the_name_can_be(
 def test_an_agent_of_the_past_is_gone_from_the_admitted_keys(bus: Harness) -> None:
     bus.call(OPERATOR, "revoke", "bob")
     bus.restart()
-    assert bus.broker.admitted() == {OPERATOR_KEY, key_of("alice")}
+    assert bus.broker.admitted(bus.wall) == {OPERATOR_KEY, key_of("alice")}
 
 
 def test_another_major_version_is_refused_with_both_versions(bus: Harness) -> None:

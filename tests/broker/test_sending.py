@@ -154,6 +154,10 @@ def _nacked(bus: Harness, one: Delivered) -> None:
     bus.settle(BOB, nacks=[[*one.receipt, 0, None]])
 
 
+def _put_off(bus: Harness, one: Delivered) -> None:
+    bus.settle(BOB, nacks=[[*one.receipt, 60_000, None]])
+
+
 def _lost(bus: Harness, one: Delivered) -> None:
     bus.lose(BOB)
     bus.hello(BOB)
@@ -170,7 +174,9 @@ def _taken_over(bus: Harness, one: Delivered) -> None:
     bus.hello(ALICE)
 
 
-@pytest.mark.parametrize("comes_back", [_released, _nacked, _lost, _left, _taken_over])
+@pytest.mark.parametrize(
+    "comes_back", [_released, _nacked, _put_off, _lost, _left, _taken_over]
+)
 def test_what_expired_while_it_was_held_is_not_given_again(
     bus: Harness, comes_back: Callable[[Harness, Delivered], None]
 ) -> None:

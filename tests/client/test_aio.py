@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ipcbus.errors import (
     UnknownRecipient,
 )
 from ipcbus.networks import BrokerInfo, Network
+from tests.client.conftest import until
 
 Test = Callable[[AsyncClient, AsyncClient], Awaitable[None]]
 
@@ -207,7 +209,8 @@ def test_connecting_can_fail_and_can_be_cancelled(network: Network) -> None:
         with pytest.raises(NoBroker):
             await ipcbus.connect_async("dev", agent="alice", start=False)
         task = asyncio.create_task(ipcbus.connect_async("dev", agent="alice"))
-        await asyncio.sleep(0.05)
+        # From then on it starts a broker.
+        await asyncio.to_thread(until, (network.folder / "starter.lock").exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -216,6 +219,8 @@ def test_connecting_can_fail_and_can_be_cancelled(network: Network) -> None:
                 await operator.receive()
 
     asyncio.run(main())
+    # One that was cancelled goes on to its end, and nobody waits for it but this test.
+    until(lambda: "ipcbus-connect" not in {t.name for t in threading.enumerate()})
 
 
 def test_both_clients_have_the_same_words() -> None:

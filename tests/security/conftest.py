@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ipcbus.transport import keys
-from tests.doors.cli.conftest import begin, call, run
+from tests.doors.cli.conftest import begin, bob, call, prod, run
 from tests.transport.conftest import people
 
-__all__ = ["begin", "call", "people", "run"]
+__all__ = ["begin", "bob", "call", "people", "prod", "run"]
 
 
 def key_files(home: Path) -> list[Path]:

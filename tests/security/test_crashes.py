@@ -8,14 +8,16 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import ipcbus
 from ipcbus import networks
 from ipcbus.client import invitations
 from ipcbus.networks import BrokerInfo, Network
-from tests.doors.cli.conftest import COMMAND, ROOT, Call, Run, environment
+from tests.doors.cli.conftest import COMMAND, ROOT, Begin, Call, Run, environment
 from tests.faults.crew import until
 from tests.security.conftest import forms, found_in, key_files, secrets_of
 
@@ -150,14 +152,69 @@ def test_a_broker_that_crashes_writes_no_core_file(
     broker = subprocess.Popen(SERVE, preexec_fn=cores_allowed, **how)  # type: ignore[call-overload]
     with broker:
         assert b'"endpoint"' in broker.stdout.readline()
-        limits = Path(f"/proc/{broker.pid}/limits").read_text().splitlines()
-        (core,) = [line.split() for line in limits if line.startswith("Max core file")]
-        assert core[4] == "1", "0 would not stop a service that collects core files"
+        assert core_limit(broker.pid) == "1", (
+            "0 would not stop a service for core files"
+        )
         assert not dumped(broker)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_that_a_client_starts_may_not_either(broker: BrokerInfo) -> None:
-    limits = Path(f"/proc/{broker.pid}/limits").read_text().splitlines()
+    assert core_limit(broker.pid) in ("0", "1")
+
+
+@pytest.fixture
+def _unlimited(_cores: None) -> Iterator[None]:
+    """As the shell of a person who looks for the bugs of their own programs."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, UNLIMITED)
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+KEY_HOLDERS = [
+    ("agent", "--adapter", "echo", "--as", "e", "--network", "dev"),
+    ("bridge", "dev", "prod"),
+    ("mcp", "--http", "0", "--as", "m", "--network", "dev"),
+    ("wait", "--as", "w", "--network", "dev"),
+]
+
+
+@pytest.mark.usefixtures("_unlimited", "broker", "prod")
+@pytest.mark.parametrize("line", KEY_HOLDERS, ids=lambda line: line[0])
+def test_no_program_that_holds_a_key_may_write_one(
+    line: tuple[str, ...], begin: Begin
+) -> None:
+    running = begin(*line)
+    until(lambda: core_limit(running.process.pid) == "1", "it has said so")
+    assert not dumped(running.process)
+
+
+@pytest.mark.usefixtures("_unlimited", "broker")
+def test_a_program_that_is_run_for_a_person_may_write_its_own(
+    run: Run, bob: str
+) -> None:
+    done = run("run", "--to", bob, "--", "sh", "-c", "ulimit -c", agent="alice")
+    assert done.out.split() == ["unlimited"], done
+
+
+@pytest.mark.usefixtures("_unlimited", "broker")
+def test_a_program_that_answers_for_an_agent_may_write_its_own(
+    call: Call, begin: Begin, bob: str
+) -> None:
+    who = ("--as", bob, "--network", "dev", "--adapter", "command")
+    begin("agent", *who, "--", "sh", "-c", "ulimit -c")
+    assert call("ask", bob, "which?", agent="alice")["body"] == "unlimited"
+
+
+@pytest.mark.usefixtures("_unlimited", "broker")
+def test_an_application_that_uses_the_library_may_write_its_own() -> None:
+    with ipcbus.connect("dev", agent="alice") as alice:
+        alice.send("alice", "hi")
+        assert core_limit(os.getpid()) == "unlimited"
+
+
+def core_limit(pid: int) -> str:
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
     (core,) = [line.split() for line in limits if line.startswith("Max core file")]
-    assert core[4] in ("0", "1")
+    return core[4]

@@ -70,7 +70,7 @@ class Echo:
         self.events: list[Event] = []
         self.epoch = 0
 
-    def admitted(self) -> set[str]:
+    def admitted(self, wall: int) -> set[str]:
         return self.keys
 
     def next_deadline(self, now: Now) -> float | None:

@@ -49,6 +49,7 @@ class Peer:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         routing_id: bytes = b"",
         rcvhwm: int = 0,
+        heartbeat_ms: int = 0,
     ) -> None:
         self.keys = keys or generate()
         self.context = context or zmq.Context()
@@ -58,6 +59,9 @@ class Peer:
         self.socket.rcvhwm = rcvhwm
         self.socket.sndtimeo = 5000
         self.socket.reconnect_ivl = 20
+        if heartbeat_ms:
+            self.socket.heartbeat_ivl = heartbeat_ms
+            self.socket.heartbeat_timeout = 2 * heartbeat_ms
         if routing_id:
             self.socket.routing_id = routing_id
         if server_key:

@@ -22,6 +22,7 @@ CODES = {
     errors.StaleFile: Then.GIVE_UP,
     errors.Fenced: Then.WAIT,
     errors.StoreFailed: Then.AGAIN,
+    errors.OutOfMemory: Then.AGAIN,
     errors.IpcbusError: Then.AGAIN,
 }
 

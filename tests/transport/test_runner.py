@@ -33,6 +33,7 @@ from ipcbus.protocol.messages import (
     Send,
 )
 from ipcbus.store.sqlite import SqliteStore
+from ipcbus.transport.inbox import Inbox
 from ipcbus.transport.keys import generate
 from tests.transport.loops import Echo, Loop, Script, make_store, watched
 from tests.transport.peers import send, until
@@ -174,7 +175,7 @@ def test_an_admitted_key_comes_in_and_an_expelled_one_goes(tmp_path: Path) -> No
         if event.message == Ping(1):
             return [Admit(guest.public)]
         if event.message == Ping(2):
-            return [Expel(guest.public)]
+            return [Expel(guest.public, "its key was revoked")]
         return None
 
     with Loop(tmp_path, Script(act)) as loop:
@@ -202,7 +203,7 @@ def test_a_word_of_an_expelled_key_under_way_is_not_heard(tmp_path: Path) -> Non
 
     def act(event: Received) -> list[Action] | None:
         if event.message == Ping(1):
-            return [Expel(event.key)]
+            return [Expel(event.key, "its key was revoked")]
         return None
 
     with Loop(tmp_path, Script(act)) as loop:
@@ -321,6 +322,22 @@ def test_a_bug_ends_the_broker_and_the_log_shows_no_values(
         assert peer.hears_nothing(0.1)
     assert "KeyError" in str(it.failure)
     assert "in act" in caplog.text
+    assert "a secret body" not in caplog.text
+
+
+def test_a_bug_in_reading_ends_the_broker_in_the_same_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "a secret " + "body"  # a traceback shows this line
+
+    def read(inbox: Inbox, events: list[Event]) -> bool:
+        raise KeyError(secret)
+
+    with Loop(tmp_path, fails=IpcbusError) as it:
+        monkeypatch.setattr(Inbox, "read", read)
+        it.peer().say(send(1, "bob", b"x"))
+        until(it.ended, "the loop ends")
+    assert "KeyError" in str(it.failure)
     assert "a secret body" not in caplog.text
 
 

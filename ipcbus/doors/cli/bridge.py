@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +14,7 @@ import click
 
 from ipcbus.client import invitations
 from ipcbus.client.invitations import Invitation
-from ipcbus.doors.cli.join_network import MOST, use
+from ipcbus.doors.cli.join_network import from_file, from_stdin, use
 from ipcbus.doors.cli.options import json_option
 from ipcbus.doors.cli.output import abandon_stdout, emit
 from ipcbus.doors.text import safe_line
@@ -260,23 +259,15 @@ def _end(given: str) -> _End:
             "users: give a file that holds it, or - to read it from stdin"
         )
     if given == "-":
-        return _invited(sys.stdin.read(MOST) if sys.stdin is not None else "")
+        return _invited(from_stdin())
     try:
         return _End(find(given).name)
     except (NoNetwork, InvalidAddress):
         if Path(given).is_file():
-            return _invited(_content(Path(given)))
+            return _invited(from_file(Path(given)))
         if ":" in given:
             return _End(given)  # of another kind; whoever brings it knows
         raise
-
-
-def _content(file: Path) -> str:
-    try:
-        with file.open(encoding="ascii", errors="replace") as stream:
-            return stream.read(MOST)
-    except OSError as error:
-        raise UsageError(reason=f"cannot read {file}: {error.strerror}") from error
 
 
 def _invited(line: str) -> _End:

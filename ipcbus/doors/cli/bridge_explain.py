@@ -22,7 +22,7 @@ from ipcbus.errors import Refused, UsageError
 from ipcbus.networks import find
 from ipcbus.protocol.address import Address, Kind, fold, parse
 from ipcbus.protocol.limits import DEFAULT_PRIORITY, MAX_BODY, PRIORITIES
-from ipcbus.protocol.messages import INFORM, SENDABLE_KINDS
+from ipcbus.protocol.messages import CONTROL, INFORM, SENDABLE_KINDS
 from ipcbus.units import show_duration
 
 if TYPE_CHECKING:
@@ -209,11 +209,21 @@ def _gates(
             unasked.append(Unasked(client.network, reason))
             return []
         (rows,), _ = client.call("gates", peer, way, facts.sender, to, facts.size)
-        found = [_Gate(client.network, *row) for row in rows]
+        found = _told(client.network, way, facts, rows)
         state, why = state_of(link)
         if state == "closed" or (way == "out" and state == "in only"):
             found.insert(0, _Gate(client.network, f"link to {peer}", False, why))
         return found
+
+
+def _told(network: str, way: str, facts: Facts, rows: list[Any]) -> list[_Gate]:
+    """The gates of a network, of what its broker told of them. It was not asked for the
+    kind, so what no rule and no grant can change is said here."""
+    found = [_Gate(network, *row) for row in rows]
+    if way == "in" and facts.kind == CONTROL:
+        said = "control messages stay in their network"
+        found.insert(0, _Gate(network, "kind", False, said))
+    return found
 
 
 def _going(a: str, b: str, report: dict[str, Any], rules: _Rules) -> Going:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 import click
 
 from ipcbus.client import invitations
 from ipcbus.doors.cli.options import duration, operator
-from ipcbus.doors.cli.output import emit
+from ipcbus.doors.cli.output import emit, remark
 from ipcbus.doors.cli.session import as_operator
 from ipcbus.doors.view import timestamp
 from ipcbus.errors import NoBroker, UsageError
@@ -62,6 +61,16 @@ def invite(
         "expires_at": timestamp(made.expires),
     }
     emit(document, lambda: [line], as_json=as_json)
+    if not as_json:
+        remark(_next(made))
+
+
+def _next(made: invitations.Invitation) -> str:
+    """How it is used there, without a secret in a command line."""
+    if not made.name.startswith("@"):
+        return "use it there with `ipcbus join-network`, which asks for it"
+    ends = f"{made.name.removeprefix('@')} FILE"
+    return f"put it in a file there, and use it with `ipcbus bridge {ends}`"
 
 
 def _endpoint(network: Network, address: str | None) -> str:
@@ -85,8 +94,7 @@ def _check_reach(network: str, host: str) -> None:
             "--address which one the other machine shall use"
         )
     if is_loopback(host):
-        note = (
-            f"ipcbus: {network} can be reached from this machine only; "
+        remark(
+            f"{network} can be reached from this machine only; "
             "to let others in: ipcbus up --host ADDRESS"
         )
-        print(note, file=sys.stderr)  # noqa: T201

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import click
@@ -13,8 +14,8 @@ import click
 from ipcbus.client import invitations
 from ipcbus.client.invitations import Invitation
 from ipcbus.doors.cli.options import json_option
-from ipcbus.doors.cli.output import emit
-from ipcbus.errors import NoBroker, NoNetwork, Refused
+from ipcbus.doors.cli.output import emit, remark
+from ipcbus.errors import NoBroker, NoNetwork, Refused, UsageError
 from ipcbus.networks import Network, find
 
 MOST: Final = 4096
@@ -22,17 +23,22 @@ MOST: Final = 4096
 
 
 @click.command("join-network")
-@click.argument("invitation")
+@click.argument("invitation", required=False)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="A file that holds the invitation.",
+)
 @json_option
-def join_network(invitation: str, as_json: bool) -> None:
+def join_network(invitation: str | None, file: Path | None, as_json: bool) -> None:
     """Use an invitation on this machine.
 
-    INVITATION is the line that `ipcbus invite` printed, or - to read it from stdin,
-    where other users of this machine cannot see it.
+    The invitation is the line that `ipcbus invite` printed. It is asked for, or read
+    from stdin or a file. It can be given as INVITATION, but should not: it is a secret,
+    and other users of this machine can see the command line.
     """
-    line = invitation
-    if invitation == "-":
-        line = sys.stdin.read(MOST) if sys.stdin is not None else ""
+    line = _line(invitation, file)
     invited = invitations.read(line)
     network = use(invited, line)
     found = {
@@ -50,6 +56,41 @@ def join_network(invitation: str, as_json: bool) -> None:
             yield f"you can be {invited.name} in {name} now"
 
     emit(found, human, as_json=as_json)
+
+
+def _line(given: str | None, file: Path | None) -> str:
+    if file is not None:
+        if given is not None:
+            raise UsageError(reason="give an invitation or --file, not both")
+        return from_file(file)
+    if given in (None, "-"):
+        return from_stdin()
+    remark(
+        "others on this machine may have seen this invitation, for all users can see "
+        "command lines; leave it out to be asked for it, or use stdin or --file"
+    )
+    return given
+
+
+def from_stdin() -> str:
+    """A line that is a secret: a terminal does not show it."""
+    if sys.stdin is None:
+        raise UsageError(reason="stdin is closed, and the invitation is read from it")
+    if not sys.stdin.isatty():
+        return sys.stdin.buffer.read(MOST).decode("ascii", "replace")
+    from getpass import getpass
+
+    with suppress(EOFError):
+        return getpass("The invitation (it is not shown): ", sys.stderr)
+    return ""
+
+
+def from_file(file: Path) -> str:
+    try:
+        with file.open(encoding="ascii", errors="replace") as stream:
+            return stream.read(MOST)
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {file}: {error.strerror}") from error
 
 
 def use(invited: Invitation, line: str) -> Network:

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from ipcbus.cores import as_before
 from ipcbus.doors.cli.newcomers import said_to
 from ipcbus.doors.cli.options import member
 from ipcbus.doors.cli.output import remark, to_json, write
@@ -114,7 +115,8 @@ def carry_out(argv: Sequence[str], file: IO[bytes], out: int) -> Outcome:
     begun = time.monotonic()
     with _signals_passed_on() as pass_to:
         try:
-            process = Popen(argv, stdout=PIPE, stderr=PIPE)
+            with as_before():
+                process = Popen(argv, stdout=PIPE, stderr=PIPE)
         except OSError as error:
             reason = f"cannot run {argv[0]}: {error.strerror}"
             raise UsageError(reason=reason) from error

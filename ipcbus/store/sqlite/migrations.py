@@ -245,6 +245,9 @@ MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (
 KNOWN: Final = len(MIGRATIONS)
 """The schema that this version writes."""
 
+LINKS: Final = 2
+"""The first schema with links to other networks."""
+
 RUNS: Final = 3
 """The first schema with runs; before it each row of `pending` was one entry."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -23,11 +23,16 @@ from ipcbus.errors import (
 )
 from ipcbus.store.sqlite.check import check_identity, full_check
 from ipcbus.store.sqlite.copying import copy_to, sync
-from ipcbus.store.sqlite.migrations import RUNS, migrate
+from ipcbus.store.sqlite.migrations import LINKS, RUNS, migrate
 
 SEQ_GAP: Final = 1 << 32
 """What a restored database skips: numbers that were given after the backup was made. A
 client that still holds one of those must not ack another message with it."""
+
+EPOCH_GAP: Final = 1 << 32
+"""What the epochs of its links skip: other networks refuse what is handed over under a
+lower one than they have seen, so a bridge would be fenced off until single steps, one
+a second, had come that far."""
 
 
 def inspect(path: Path) -> dict[str, int | str]:
@@ -84,7 +89,7 @@ def adopt(
         with _opened(backup) as source:
             for size in copy_to(source, new):
                 progress(size)
-        _renumber(new, max(epoch, known[0], int(facts["epoch"])), known[1])
+        _renumber(new, max(epoch, known.epoch, int(facts["epoch"])), known)
         for suffix in ("-wal", "-shm"):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
         new.replace(database)
@@ -125,21 +130,29 @@ def _meaning(error: apsw.Error, path: Path) -> IpcbusError:
     return StoreFailed(reason=f"{path}: {error}")
 
 
-def _numbers_of(path: Path) -> tuple[int, int]:
-    """Epoch and last seq of a database that may be damaged or missing."""
+class _Numbers(NamedTuple):
+    """What a database has given away. `led`: the highest epoch of its links."""
+
+    epoch: int = 0
+    last_seq: int = 0
+    led: int = 0
+
+
+def _numbers_of(path: Path) -> _Numbers:
+    """Those of a database that may be damaged or missing."""
     try:
         with _opened(path) as db:
-            check_identity(db, path)
+            found = check_identity(db, path)
             last = "max(last_seq, (SELECT ifnull(max(seq), 0) FROM messages))"
-            epoch, seq = _row(db, f"SELECT epoch, {last} FROM meta")  # noqa: S608
-            return epoch, seq
+            led = "(SELECT ifnull(max(epoch), 0) FROM links)" if found >= LINKS else "0"
+            return _Numbers(*_row(db, f"SELECT epoch, {last}, {led} FROM meta"))  # noqa: S608
     except NewerDatabase:
         raise
     except (DamagedDatabase, StoreFailed):
-        return 0, 0
+        return _Numbers()
 
 
-def _renumber(path: Path, epoch: int, last_seq: int) -> None:
+def _renumber(path: Path, epoch: int, known: _Numbers) -> None:
     with contextlib.closing(apsw.Connection(str(path))) as db:
         migrate(db, check_identity(db, path))
         db.execute("PRAGMA journal_mode = DELETE")
@@ -147,8 +160,10 @@ def _renumber(path: Path, epoch: int, last_seq: int) -> None:
         db.execute(
             "UPDATE meta SET epoch = ?1 + 1, clean = 0, last_seq = ?3 + max(?2,"
             " last_seq, (SELECT ifnull(max(seq), 0) FROM messages))",
-            (epoch, last_seq, SEQ_GAP),
+            (epoch, known.last_seq, SEQ_GAP),
         )
+        led = "UPDATE links SET epoch = max(epoch, ?) + ? WHERE epoch >= 0"
+        db.execute(led, (known.led, EPOCH_GAP))
     path.chmod(0o600)
 
 

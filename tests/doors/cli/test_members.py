@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,16 @@ import pytest
 from ipcbus import networks
 from ipcbus.client import invitations
 from ipcbus.networks import BrokerInfo
-from tests.doors.cli.conftest import Begin, Call, Run, read, until
+from tests.doors.cli.conftest import (
+    COMMAND,
+    ROOT,
+    Begin,
+    Call,
+    Run,
+    environment,
+    read,
+    until,
+)
 
 pytestmark = pytest.mark.usefixtures("broker")
 
@@ -150,7 +164,7 @@ def test_an_invitation_lets_another_machine_in_once(
     assert invited.code == 0
     (line,) = invited.out.splitlines()
 
-    joined = call("join-network", "-", env=elsewhere, stdin=line.encode())
+    joined = call("join-network", env=elsewhere, stdin=line.encode())
     assert joined == {"name": "carol", "network": "dev", "endpoint": broker.endpoint}
 
     call("send", "carol", "welcome", agent="alice")
@@ -160,7 +174,7 @@ def test_an_invitation_lets_another_machine_in_once(
     assert [m["from"] for m in read(run, "alice")] == ["carol"]
 
     third = {"IPCBUS_HOME": elsewhere["IPCBUS_HOME"] + "-2"}
-    again = run("join-network", line, "--json", env=third)
+    again = run("join-network", "-", "--json", env=third, stdin=line.encode())
     assert (again.code, again.json["error"]["code"]) == (5, "not_permitted")
     assert run("networks", "--json", env=third).json == {"networks": []}
 
@@ -191,6 +205,82 @@ def test_a_damaged_invitation_is_refused_and_not_repeated(run: Run) -> None:
 
     assert (done.code, done.json["error"]["code"]) == (2, "invalid_message")
     assert line not in done.out + done.err
+
+
+@pytest.mark.security
+def test_an_invitation_can_be_in_a_file(
+    run: Run, call: Call, elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "carol.invitation"
+    file.write_text(run("invite", "carol").out)
+
+    both = run("join-network", "-", "--file", str(file), "--json", env=elsewhere)
+    assert (both.code, both.json["error"]["code"]) == (2, "usage")
+    missing = run("join-network", "--file", f"{file}.not", "--json", env=elsewhere)
+    assert (missing.code, missing.json["error"]["code"]) == (2, "usage")
+    joined = call("join-network", "--file", str(file), env=elsewhere)
+    assert joined["name"] == "carol"
+
+
+@pytest.mark.security
+def test_an_invitation_in_the_command_line_is_taken_with_a_warning(
+    run: Run, elsewhere: dict[str, str]
+) -> None:
+    line = run("invite", "carol").out.strip()
+
+    done = run("join-network", line, "--json", env=elsewhere)
+
+    assert (done.code, done.json["name"]) == (0, "carol")
+    assert "others on this machine may have seen this invitation" in done.err
+    assert line not in done.out + done.err
+
+
+@pytest.mark.security
+def test_a_terminal_is_asked_for_the_invitation_and_does_not_show_it(
+    run: Run, elsewhere: dict[str, str]
+) -> None:
+    line = run("invite", "carol").out.strip()
+    main, side = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "join-network", "--json"],
+        stdin=side,
+        stdout=subprocess.PIPE,
+        stderr=side,
+        cwd=ROOT,
+        env=environment(elsewhere),
+        start_new_session=True,  # no terminal but this one
+    ) as process:
+        assert process.stdout is not None
+        os.close(side)
+        shown = b""
+        while b"not shown" not in shown:
+            shown += os.read(main, 4096)
+        os.write(main, f"{line}\n".encode())
+        joined = json.loads(process.stdout.read())
+        shown += left(main)
+    assert joined["name"] == "carol"
+    assert line[:16].encode() not in shown
+
+
+@pytest.mark.security
+def test_what_invite_says_to_do_next_keeps_the_secret(run: Run) -> None:
+    agent = run("invite", "carol")
+    assert "ipcbus join-network`, which asks for it" in agent.err
+    bridge = run("invite", "--bridge", "prod")
+    assert "put it in a file" in bridge.err
+    assert "`ipcbus bridge prod FILE`" in bridge.err
+    for each in (agent, bridge):
+        assert invitations.PREFIX not in each.err
+
+
+def left(terminal: int) -> bytes:
+    """What a terminal shows until nobody holds it any more."""
+    shown = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    os.close(terminal)
+    return shown
 
 
 def test_an_invitation_names_where_this_machine_is(call: Call) -> None:

@@ -1,30 +1,12 @@
-"""A test kit: a whole bus in one thread, with no socket, no process and no waiting.
-
-    clock = FakeClock()
-    bus = MemoryBroker(clock)
-    alice = MemoryLink(bus, "alice")
-    bob = MemoryLink(bus, "bob")
-    sending = alice.submit("bob", "hello")
-    bob.read()
-    bus.settle_down()
-    assert sending.done() and bob.take()[0].body == "hello"
-
-The broker is the real core over the store in memory, the client the real tracker: what
-is put in their place is the link between them. It behaves as a TCP connection can: what
-is said is **delayed** until somebody lets it through, what is under way when it is cut
-is **dropped** from any point on, and a client that comes back **repeats** what was not
-answered. `MemoryBroker.takeover` is a broker that was killed and replaced.
-"""
+"""A client in memory: the real tracker, and the connection that it talks through."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Unpack
 
-from ipcbus.broker.events import Event, Hand, Now, PeerLost, Received, Say
-from ipcbus.broker.settings import Settings
-from ipcbus.broker.state import Broker
+from ipcbus.broker.events import Event, PeerLost, Received
 from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.compose import compose
@@ -34,100 +16,9 @@ from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
 from ipcbus.client.outbox import Sending
 from ipcbus.client.tracker import Tracker
 from ipcbus.errors import Disconnected, IpcbusError
-from ipcbus.protocol.calls import Role
-from ipcbus.protocol.codec import Frames, decode_client, encode, encode_deliver
-from ipcbus.store.base import Store
-from ipcbus.store.memory import MemoryStore
-from ipcbus.store.records import Agent, AgentKey
-
-START_MS = 1_700_000_000_000
-
-
-class FakeClock:
-    """Time that passes when it is told to."""
-
-    def __init__(self, mono: float = 100.0, wall: int = START_MS) -> None:
-        self.mono = mono
-        self.wall = wall
-
-    def advance(self, seconds: float) -> None:
-        self.mono += seconds
-        self.wall += round(seconds * 1000)
-
-    def now(self) -> Now:
-        return Now(self.mono, self.wall)
-
-
-class MemoryBroker:
-    """A broker core, its store, and the links of its clients.
-
-    Every turn ends by checking every invariant of the core.
-    """
-
-    def __init__(
-        self,
-        clock: FakeClock,
-        network: str = "dev",
-        settings: Settings | None = None,
-        store: Store | None = None,
-    ) -> None:
-        self.clock = clock
-        self.network = network
-        self.links: list[MemoryLink] = []
-        self._settings = settings or Settings()
-        self._store = store or MemoryStore()
-        self._begin()
-
-    def _begin(self) -> None:
-        snapshot = self._store.open()
-        self.core = Broker(self.network, self._settings, self._store, snapshot)
-
-    def register(self, name: str) -> str:
-        """An agent of that name, and its key."""
-        key = name.encode().hex().ljust(64, "f")[:64]
-        snapshot = self._store.open()
-        if all(agent.name != name for agent in snapshot.agents):
-            wall = self.clock.wall
-            number = len(snapshot.agents) + 1
-            self._store.begin()
-            self._store.registry.put_agent(Agent(number, name, 1, wall, 0, 0, 0))
-            self._store.registry.put_key(
-                AgentKey(key, number, Role.AGENT.value, wall, 0, 0)
-            )
-            self._store.commit()
-        self.takeover()
-        return key
-
-    def takeover(self) -> None:
-        """The broker dies, and another takes over: every link is cut."""
-        for link in self.links:
-            link.cut(told=False)
-        self._begin()
-
-    def turn(self, events: Sequence[Event] = ()) -> None:
-        """One transaction, and what it says put on the links."""
-        self._store.begin()
-        actions = self.core.handle(events, self.clock.now())
-        self._store.commit()
-        self.core.check_invariants()
-        for action in actions:
-            if isinstance(action, Say):
-                self._put(action.peer, encode(action.message))
-            elif isinstance(action, Hand):
-                self._put(action.peer, encode_deliver(*action[1:]))
-
-    def _put(self, peer: bytes, frames: Frames) -> None:
-        for link in self.links:
-            if link.peer == peer:
-                link.down.append(frames)
-
-    def settle_down(self, most: int = 10_000) -> None:
-        """Let everything through, in turn, until nobody has anything to say."""
-        for _ in range(most):
-            busy = [link.step() for link in self.links]
-            if not any(busy):
-                return
-        raise AssertionError(f"still talking after {most} rounds")
+from ipcbus.protocol.codec import Frames, decode_client
+from ipcbus.testing.broker import MemoryBroker
+from ipcbus.testing.clock import START_MS
 
 
 class MemoryLink:
@@ -138,9 +29,19 @@ class MemoryLink:
         up, down: frames under way to the broker, and to the client.
         peer: routing id of the present connection; None while there is none.
         lost: why the broker closed the last connection.
+
+    Args:
+        ids: makes the ids of messages that are sent without one. Those of a client that
+            takes the place of another must not be the same.
     """
 
-    def __init__(self, broker: MemoryBroker, name: str, prefetch: int = 256) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        name: str,
+        prefetch: int = 256,
+        ids: Callable[[], str] | None = None,
+    ) -> None:
         self.network = broker.network
         self.clock_ms = 0.0
         self.name = name
@@ -151,18 +52,20 @@ class MemoryLink:
         self.down: deque[Frames] = deque()
         self.peer: bytes | None = None
         self.lost: IpcbusError | None = None
-        self._connections = 0
-        self._ids = Ids(START_MS, name.encode().ljust(5, b"\0")[:5])
+        self._ids = ids or Ids(START_MS, name.encode().ljust(5, b"\0")[:5])
         broker.links.append(self)
         self.connect()
 
     # --- the connection ----------------------------------------------------
 
+    @property
+    def speaks(self) -> bool:
+        return self.tracker.greeted
+
     def connect(self) -> None:
-        """A new connection, if there is none."""
-        if self.peer is None:
-            self._connections += 1
-            self.peer = f"{self.name}/{self._connections}".encode()
+        """A new connection, if there is none and somebody serves."""
+        if self.peer is None and self.broker.alive:
+            self.peer = self.broker.next_peer(self.name)
             self.tracker.opened(self.broker.clock.mono)
 
     def cut(self, *, heard: int = 0, told: bool = True) -> None:
@@ -177,6 +80,11 @@ class MemoryLink:
             self.tracker.lost()
             if told:
                 self.broker.turn([PeerLost(peer)])
+
+    def close(self) -> None:
+        """This client has died: it is cut off, and nobody will hear of it again."""
+        self.cut()
+        self.broker.links.remove(self)
 
     def speak(self) -> int:
         """Put on the way what the client has to say; how many frames."""
@@ -198,6 +106,7 @@ class MemoryLink:
         """Let the client hear one frame. Whether there was one."""
         if not self.down:
             return False
+        self.broker.events += 1
         try:
             self.tracker.heard(*self.down.popleft(), self.broker.clock.mono)
         except IpcbusError as error:
