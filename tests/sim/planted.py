@@ -7,8 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.sim import planted_links, planted_mail
+from tests.sim import (
+    planted_bounds,
+    planted_disk,
+    planted_fences,
+    planted_links,
+    planted_mail,
+    planted_order,
+)
 from tests.sim.planting import Bug
 
-BUGS: Final[dict[str, Bug]] = planted_mail.BUGS | planted_links.BUGS
+BUGS: Final[dict[str, Bug]] = (
+    planted_mail.BUGS
+    | planted_links.BUGS
+    | planted_fences.BUGS
+    | planted_order.BUGS
+    | planted_bounds.BUGS
+    | planted_disk.BUGS
+)
 """All of them by name."""

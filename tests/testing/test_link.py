@@ -1,4 +1,4 @@
-"""The test kit that is shipped."""
+"""A bus in one thread: what it does is what its test lets through."""
 
 from __future__ import annotations
 
@@ -82,3 +82,27 @@ def test_leases_run_out_by_the_fake_clock(clock: FakeClock) -> None:
     again = alice.fetch(1)
     bus.settle_down()
     assert again.result(0)[0][0].attempt == 2
+
+
+def test_two_clients_of_one_name_have_connections_of_their_own(
+    clock: FakeClock,
+) -> None:
+    bus = MemoryBroker(clock)
+    first = MemoryLink(bus, "alice")
+    epoch = bus.core.epoch
+    second = MemoryLink(bus, "alice", ids=lambda: "mine")
+    bus.settle_down()
+    assert bus.core.epoch == epoch, "a name that is known costs no takeover"
+    assert first.peer != second.peer
+    sending = second.submit("alice", "x")
+    bus.settle_down()
+    assert sending.result(0).id == "mine"
+
+
+def test_a_client_that_is_closed_is_heard_of_no_more(clock: FakeClock) -> None:
+    bus = MemoryBroker(clock)
+    alice = MemoryLink(bus, "alice")
+    bus.settle_down()
+    alice.close()
+    assert bus.links == []
+    assert bus.core.peers() == []
