@@ -48,8 +48,10 @@ class Member:
         peers: list[str],
         rate: float,
         folder: Path,
+        script: Path = MEMBER,
     ) -> None:
         self.role, self.name = role, name
+        self._script = script
         self._log, self._board = folder / f"{name}.log", folder / f"{name}.board"
         self._log.touch()
         self._read = 0
@@ -67,7 +69,7 @@ class Member:
     def _start(self) -> subprocess.Popen[bytes]:
         self._board.write_bytes(struct.pack("<qq", -1, 0))
         return subprocess.Popen(
-            [sys.executable, str(MEMBER), *map(str, self._words)],
+            [sys.executable, str(self._script), *map(str, self._words)],
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )
 
@@ -99,8 +101,14 @@ class Member:
         with self._log.open("rb") as file:
             file.seek(self._read)
             text = file.read()
-            self._read += len(text)
+        text = text[: text.rfind(b"\n") + 1]  # it may be writing at this moment
+        self._read += len(text)
         return rows_of(text)
+
+    def forget(self) -> None:
+        """Give back the room of what was read. For one that is at rest."""
+        os.truncate(self._log, 0)
+        self._read = 0
 
 
 class Fleet:
