@@ -11,16 +11,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+FUZZ_STAMP := $(VENV)/.installed-fuzz
 AIMOCK_STAMP := $(VENV)/npm/apis/.installed
 CLIS_STAMP := $(VENV)/npm/clis/.installed
 TESTS ?=
 SEEDS ?= 1000
 MINUTES ?= 10
+HOURS ?= 1
 KILLS ?=
+SAMPLE ?=
+STEPS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install fmt lint types test check soak sim chaos fuzz bench demo wheel clean
-.PHONY: bench-peers test-clis
+.PHONY: help venv install fmt lint types test check soak sim chaos fuzz mutants proof
+.PHONY: bench bench-peers demo wheel clean test-clis
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -82,8 +86,20 @@ sim: venv  ## SEEDS=1000 random histories of whole clusters, with a clock that i
 chaos: venv  ## break real processes for MINUTES=10; KILLS=1000 for the kill record
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(KILLS),--kills $(KILLS))
 
-fuzz: venv  ## whatever bytes to every parser for MINUTES=10; by coverage with '.[fuzz]'
+fuzz: $(FUZZ_STAMP)  ## whatever bytes to every parser for MINUTES=10
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+# There is no atheris for every machine: without it inputs are made by chance alone.
+$(FUZZ_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --only-binary atheris -e '.[fuzz]' && touch $@ || \
+	  echo "no atheris for this machine: bytes are chosen by chance alone" >&2
+
+mutants: venv  ## break the code of the core line by line: do tests notice? SAMPLE=300 of all
+	$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+
+proof: $(FUZZ_STAMP)  ## all that proves the promises, in less than two hours; STEPS="sim chaos"
+	$(BIN)/python -m tests.proof $(STEPS)
 
 bench: venv  ## measure throughput and latency on this machine
 	$(BIN)/python -m benchmarks
@@ -106,5 +122,5 @@ wheel: venv  ## build the wheel, install it alone, and talk through it
 	.ci/wheel $(BIN)/python
 
 clean:  ## remove all that was made here, the environment too
-	rm -rf $(VENV) .fuzz dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .proof dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -163,10 +163,10 @@ def test_every_page_that_code_or_docs_refer_to_is_there() -> None:
 
 def test_make_help_tells_every_target() -> None:
     text = (ROOT / "Makefile").read_text()
-    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
-    assert phony is not None
-    told = set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
-    assert told == set(phony[1].split())
+    phony = " ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split()
+    assert "proof" in phony
+    told = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
+    assert told == set(phony)
 
 
 def test_what_is_missing_would_be_found() -> None:

@@ -13,6 +13,16 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 EXAMPLES = [one for page in PAGES for one in examples(page, "python")]
 
 
+@pytest.fixture
+def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That of who has set nothing: programs that an example starts may be given HOME
+    and little else."""
+    monkeypatch.delenv("IPCBUS_HOME")
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_an_example_prints_what_it_shows(
     example: Example, home: Path, broker: BrokerInfo
