@@ -38,6 +38,10 @@ class Sleeper(NamedTuple):
     unread: list[Received]
 
 
+def _is_credit(event: Event) -> bool:
+    return isinstance(event, Received) and isinstance(event.message, Credit)
+
+
 class Net(Harness):
     """One network; what its broker is told and does is told to `hear` as well.
 
@@ -93,7 +97,9 @@ class Net(Harness):
             sleeper.store.rollback()
             self.sleepers.remove(sleeper)
             return None
-        self._hear(self, events, done)
+        # What a session allows the broker of now is not what it has said to this one.
+        heard = [event for event in events if not _is_credit(event)]
+        self._hear(self, heard, done)
         return done
 
     def _greet(self) -> None:

@@ -22,7 +22,7 @@ HEAD = f"{'file':40}{'mutants':>9}{'killed':>8}{'timed out':>11}{'survived':>10}
 def main(words: Sequence[str] | None = None) -> int:
     said = _parser().parse_args(words)
     if not operators.is_there():
-        print("needs cosmic-ray: pip install '.[mutants]'", file=sys.stderr)
+        print("needs cosmic-ray: pip install '.[dev]'", file=sys.stderr)
         return 2
     chosen = [target for target in TARGETS if _is_meant(target, said.only)]
     if not chosen:

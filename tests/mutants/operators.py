@@ -129,7 +129,7 @@ class NegateAnswer:
 
 
 def is_there() -> bool:
-    """Whether cosmic-ray is installed: `pip install '.[mutants]'`."""
+    """Whether cosmic-ray is installed: `pip install '.[dev]'`."""
     return find_spec("cosmic_ray") is not None
 
 
