@@ -17,10 +17,12 @@ from ipcbus.errors import IpcbusError
 from ipcbus.protocol.limits import MIB
 from ipcbus.store.base import Store
 
-QUICK_S: Final = 0.001
+QUICK_S: Final = 0.002
 SLOW_S: Final = 0.004
 """A step that took less than QUICK_S may be twice as large the next time, one that
-took more than SLOW_S shall be half as large."""
+took more than SLOW_S shall be half as large. Its sync does not count: that takes as
+long for one row, and on a slow disk steps would be so small that a network in steady
+use never got them done."""
 
 FEWEST: Final = 32
 MOST: Final = 4096
@@ -83,10 +85,10 @@ class Upkeep:
         began = self._mono()
         self._store.begin()
         more = self._store.archive.maintain(now.wall, self._history_ms, self._limit)
+        self._fit(self._mono() - began)
         self._store.commit()
         ended = self._mono()
         took = ended - began
-        self._fit(took)
         self._at = ended + (took if more else QUIET_S)
         tight = self._store.room() < TIGHT_ROOM
         share = TIGHT_SHARE if tight else BUSY_SHARE

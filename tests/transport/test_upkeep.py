@@ -21,7 +21,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.mono = 1000.0
-        self.takes = 0.0
+        self.takes = self.sync_takes = 0.0
         self.rows = 0
         self.free = 1 << 40
         self.limits: list[int] = []
@@ -42,6 +42,7 @@ class Counting:
 
     def commit(self) -> None:
         self.turns.append("commit")
+        self.mono += self.sync_takes
 
     def room(self) -> int:
         return self.free
@@ -107,6 +108,19 @@ def test_steps_fit_the_time_that_one_may_take(store: Counting) -> None:
         step(store, keeper)
         store.mono = max(store.mono, keeper._at)
     assert store.limits[-1] == upkeep.FEWEST
+
+
+def test_a_slow_disk_does_not_make_steps_small(store: Counting) -> None:
+    """On one that syncs in 10 ms, in use all the time, 800 rows a second are done."""
+    keeper = make(store)
+    store.rows, store.sync_takes = 1 << 30, 0.01
+    ends = store.mono + 10
+    while store.mono < ends:
+        keeper.touch(store.mono)
+        store.takes = keeper._limit * 10e-6
+        step(store, keeper)
+        store.mono += 0.002
+    assert sum(store.limits) > 8_000
 
 
 @pytest.mark.parametrize(
