@@ -51,7 +51,7 @@ from ipcbus.broker.returns import Returns
 from ipcbus.broker.sending import Sending
 from ipcbus.broker.sessions import Session, Sessions
 from ipcbus.broker.settings import Settings
-from ipcbus.broker.sums import DURABLE, check_counters, check_mailboxes
+from ipcbus.broker.sums import check_counters, check_mailboxes, is_durable
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import (
     Disconnected,
@@ -374,7 +374,7 @@ class Broker:
             self._store.mail.put_totals(changed)
         for name, count in turn.counted.items():
             self._counters[name] = self._counters.get(name, 0) + count
-        if any(turn.counted[name] for name in DURABLE):
+        if any(map(is_durable, turn.counted)):
             self._store.registry.put_counters(self._counters)
 
     def check_invariants(self) -> None:

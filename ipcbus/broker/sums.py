@@ -24,6 +24,12 @@ ENDINGS = ("acked", "relayed", "filtered", "expired", "bounced", "dead")
 DURABLE = frozenset({"accepted", *ENDINGS, "replayed", "removed"})
 
 
+def is_durable(counter: str) -> bool:
+    """Whether it is written down in the turn in which it rises: what must add up, and
+    those of links (`prod:in_refused`), which must agree with the audit trail."""
+    return counter in DURABLE or ":" in counter
+
+
 def check_mailboxes(
     mail: Mail, boxes: Mailboxes, sessions: Sessions, leasing: Leasing
 ) -> None:

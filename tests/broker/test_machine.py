@@ -234,12 +234,17 @@ class Core(RuleBasedStateMachine):
 
         result = self.twin.do(spied)
         assert _comparable(seen[0]) == _comparable(seen[1])
+        # Of what comes at once each session has its part in order.
+        before = dict(self.first_seen)
         for peer in PEERS:
+            so_far = dict(before)
             for one in delivered(seen[0], peer):
-                self._note(peer, one)
+                self._note(peer, one, so_far)
         return result
 
-    def _note(self, peer: bytes, one: Delivered) -> None:
+    def _note(
+        self, peer: bytes, one: Delivered, so_far: dict[tuple[str, str, int], int]
+    ) -> None:
         seq, attempt = one.receipt
         name = peer.split(b"/")[0].decode()
         header = one.header
@@ -247,8 +252,9 @@ class Core(RuleBasedStateMachine):
         assert (header.id, name.encode()) not in self.ended, "delivered after its ack"
         if attempt == 1 and (name, seq) not in self.shown:
             stream = (header.sender, name, header.priority)
-            assert seq > self.first_seen.get(stream, 0), "out of order"
-            self.first_seen[stream] = seq
+            assert seq > so_far.get(stream, 0), "out of order"
+            so_far[stream] = seq
+            self.first_seen[stream] = max(seq, self.first_seen.get(stream, 0))
         self.shown.add((name, seq))
         self.held.setdefault(peer, {})[seq] = one
 
