@@ -76,7 +76,8 @@ $(CLIS_STAMP): tests/clis/package.json | $(STAMP)
 
 check: lint types test  ## what must pass before a change is handed in
 
-soak: venv  ## the long tests: kills, floods, millions of messages
+soak: venv  ## HOURS=1 of traffic over a bridge with kills; then the long tests (TESTS=...)
+	$(if $(TESTS),,$(BIN)/python -m tests.soak --hours $(HOURS))
 	$(BIN)/python -m pytest -q -m slow --timeout 3600 $(TESTS)
 
 sim: venv  ## SEEDS=1000 random histories of whole clusters, with a clock that is not real

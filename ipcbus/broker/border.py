@@ -82,7 +82,10 @@ class Border:
             raise refused(LOOP, f"it came through {here} before")
         if len(hops) > MAX_HOPS:
             raise refused(LOOP, f"it came through {len(hops)} networks")
-        origin = hops[0].partition("/")
+        parts = [hop.partition("/") for hop in hops]
+        if not all(name and id_ for name, _, id_ in parts):
+            raise refused(NOT_PERMITTED, "a hop is the name of a network and its id")
+        origin = parts[0]
         sender = arriving(move.sender, peer, here)
         id_ = arriving(move.id, peer, here)
         if not _is_of(origin[0], sender, id_):

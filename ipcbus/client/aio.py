@@ -210,8 +210,7 @@ class AsyncClient(AsyncQuestions):
             if found:
                 return cast(list[AsyncMessage], found)
             if now >= end:
-                if engine.problem is not None:
-                    raise engine.late("a message", timeout)
+                engine.check_served()
                 return []
             await sleep(engine.tracker.intake.arrived, engine.has_news, end)
 

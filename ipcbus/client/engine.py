@@ -187,6 +187,12 @@ class Engine(Worker[Tracker]):
             raise self.late(pending.what, timeout, **pending.facts())
         return pending.result(0)
 
+    def check_served(self) -> None:
+        """Raise `NoBroker` if nobody is there to be heard from."""
+        problem = self.problem
+        if problem is not None:
+            raise NoBroker(network=self.network, reason=str(problem))
+
     def late(self, what: str, timeout: float | None, **facts: Any) -> IpcbusError:
         problem = self.problem
         if problem is not None:

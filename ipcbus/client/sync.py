@@ -168,8 +168,7 @@ class Client(Questions):
             if found:
                 return cast(list[Message], found)
             if now >= end:
-                if engine.problem is not None:
-                    raise engine.late("a message", timeout)
+                engine.check_served()
                 return []
             engine.tracker.intake.arrived.sleep(engine.has_news, end - now)
 

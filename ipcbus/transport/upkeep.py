@@ -41,7 +41,13 @@ QUIET_S: Final = 60.0
 BUSY_SHARE: Final = 20
 TIGHT_SHARE: Final = 2
 """While there are messages to serve, a step may take one part in so many of the time;
-more when the store has little room, because purging makes some."""
+more when it has been behind for LATE_S, or the store has little room, because purging
+makes some."""
+
+LATE_S: Final = 60.0
+"""Seconds for which a flood goes before search and purging: with them it would end
+sooner, and after it nobody waits for them. What goes on for longer is steady use, and
+in that they must keep up."""
 
 TIGHT_ROOM: Final = 64 * MIB
 
@@ -66,6 +72,7 @@ class Upkeep:
         self._at = 0.0
         self._busy_at = 0.0
         self._turn_at = -math.inf
+        self._behind_at: float | None = None
 
     def wait(self, mono: float) -> float:
         """Seconds until a loop that has nothing else to do should call `step`."""
@@ -90,8 +97,13 @@ class Upkeep:
         ended = self._mono()
         took = ended - began
         self._at = ended + (took if more else QUIET_S)
-        tight = self._store.room() < TIGHT_ROOM
-        share = TIGHT_SHARE if tight else BUSY_SHARE
+        if not more:
+            self._behind_at = None
+        elif self._behind_at is None:
+            self._behind_at = ended
+        late = self._behind_at is not None and ended - self._behind_at > LATE_S
+        hurry = late or self._store.room() < TIGHT_ROOM
+        share = TIGHT_SHARE if hurry else BUSY_SHARE
         self._busy_at = max(self._at, ended + took * share)
         if calm and gc.get_count()[0] > GARBAGE:
             gc.collect()

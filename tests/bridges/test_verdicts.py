@@ -96,3 +96,13 @@ def test_a_receipt_that_is_none_is_told_whatever_became_of_it(
     for receipts, stale in (([1, 1, 2], [1]), ([7, 1, 1], [7]), ([1, 1, 1], [])):
         said = Return(1 << 40, [[outcome, "r0", *why, receipts]])
         assert only(end.net.say(end.peer, said, end.key), Settled).stale == stale
+
+
+@pytest.mark.parametrize("hops", [["far"], ["far/"], ["/far", "x/y"], ["far/1", "y"]])
+def test_a_hop_without_a_name_or_an_id_is_refused(
+    hops: list[str], both: Cluster
+) -> None:
+    """One bridge of a network that is none of ours cannot stop the broker."""
+    crossing = move("m1@far", sender="eve@far", hops=hops, flags=FLAG_TRANSIT)
+    [[_, state, facts]] = hand_over(both, crossing._replace(max_hops=3))
+    assert (state, facts["status"]) == ("refused", "5.7.1")

@@ -235,20 +235,16 @@ def _gets_in(network: Network, agent: str, wait_s: float) -> bool:
 
 
 def memory_out(world: World) -> None:
-    """The broker gets no more memory while big messages come."""
+    """The broker gets no more memory while big messages come, for a while: it ends,
+    or its connections do. Then there is memory again, and all must arrive."""
     pid = serving(world.network).pid
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     least = pages * os.sysconf("SC_PAGE_SIZE") + 64 * 1024
-    with limited(pid, resource.RLIMIT_AS, least):
-        _big_messages(world)
-
-
-def _big_messages(world: World) -> None:
     with ipcbus.connect(world.network.name, agent="big", timeout=30) as big:
-        asked = [big.submit("big", bytes(MIB - 4096)) for _ in range(8)]
-        for one in asked:
-            with suppress(IpcbusError):
-                one.result(30)
+        with limited(pid, resource.RLIMIT_AS, least), suppress(IpcbusError):
+            for _ in range(8):
+                big.submit("big", bytes(MIB - 4096))
+            big.flush(30)
         _read_all(world.network, big, "big")
 
 

@@ -34,10 +34,14 @@ CROSSING: Final = (
         "tests/bridges", "answers crossing forgeries guards history holding verdicts"
     ),
     *_files("tests/bridges", "refusing topologies twins no_room loop_notices"),
+    *_files("tests/bridges", "handed_over"),
+    *_files("tests/bridges", "rights ways_closed near_names"),
     *MODEL,
 )
 
 PATTERNS: Final = _files("tests/bridges", "patterns globs")
+
+GROUPS: Final = _files("tests/bridges", "groups")
 
 ALL: Final = (*CORE, *CROSSING)
 """With links, of which the core knows as well."""
@@ -66,7 +70,8 @@ TARGETS: Final = (
     *_of("bridges/ipcbus_bridges", "rule rules", RULES),
     *_of("ipcbus/broker", "border crossing", CROSSING),
     *_of("ipcbus/broker", "leasing sending delivery mailbox", ALL),
-    *_of("bridges/ipcbus_bridges", "streams link groups", CROSSING),
+    *_of("bridges/ipcbus_bridges", "streams link", CROSSING),
+    *_of("bridges/ipcbus_bridges", "groups", GROUPS),
     *_of("bridges/ipcbus_bridges", "rulefile", RULES),
     *_of("ipcbus/broker", "links rights trail ends returns", ALL),
     *_of("ipcbus/broker", "routing batch room sessions grants turn", ALL),

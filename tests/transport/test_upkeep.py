@@ -123,6 +123,22 @@ def test_a_slow_disk_does_not_make_steps_small(store: Counting) -> None:
     assert sum(store.limits) > 8_000
 
 
+def test_in_steady_use_it_keeps_up(store: Counting) -> None:
+    """On a machine so busy that a step of the fewest rows takes long: when it has been
+    behind for a minute it takes a larger share, until nothing is left to do."""
+    keeper = make(store)
+    store.rows, store.takes = 100_000, 0.005
+    began, left = store.mono, [100_000]
+    while store.mono < began + 300:
+        keeper.touch(store.mono)
+        step(store, keeper)
+        store.mono += 0.01
+        store.rows += 3  # 200 to 300 a second
+        left.append(store.rows)
+    assert max(left) > 90_000
+    assert left[-1] < 1_000
+
+
 @pytest.mark.parametrize(
     ("idle", "free", "share"),
     [(True, 1 << 40, 2), (False, 1 << 40, 21), (False, 0, 3)],
