@@ -57,18 +57,18 @@ class Room:
         if header.to[:1] == "#":
             for box in boxes:
                 if box.blocked is not None and is_full(box, size, bounds):
-                    self._make_room(batch, header.to[1:], box, size)
+                    self._make_room(batch, header, box, size)
         full = [box for box in boxes if is_full(box, size, bounds)]
         if full == boxes and len(boxes) == 1:
             raise self._full(boxes[0], size)
         batch.full += [(seq, header, box) for box in full]
         return [box for box in boxes if box not in full]
 
-    def _make_room(self, batch: Batch, topic: str, box: Mailbox, size: int) -> None:
+    def _make_room(self, batch: Batch, header: Header, box: Mailbox, size: int) -> None:
         """Where a rule says so, the oldest of a topic go for the newest; but none goes
-        for nothing."""
+        for nothing, nor for what is there already."""
         link = self._links.by_number(box.number)
-        if not link.drops(topic):
+        if not link.drops(header.to[1:]) or self._is_known(batch, header.id):
             return
         most, most_bytes = box.most or self._bounds
         messages, over = box.messages + 1 - most, box.bytes + size - most_bytes
@@ -81,6 +81,11 @@ class Room:
             if messages <= 0 and over <= 0:
                 self._give_up(batch, box, going)
                 return
+
+    def _is_known(self, batch: Batch, id_: str) -> bool:
+        return self._mail.find(id_) is not None or any(
+            row.id == id_ for row in batch.rows
+        )
 
     def _give_up(self, batch: Batch, box: Mailbox, going: list[Waiting]) -> None:
         keys = [Key(*waiting.entry[:3]) for waiting in going]

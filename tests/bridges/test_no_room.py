@@ -9,6 +9,7 @@ import pytest
 from ipcbus.broker.settings import Settings
 from ipcbus.store.base import Store
 from ipcbus.store.memory import MemoryStore
+from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster
 from tests.broker.harness import Delivered
 
@@ -68,3 +69,21 @@ def test_what_was_put_off_is_not_overtaken_by_what_is_smaller(town: Cluster) -> 
         town.advance(5)
     assert found[-1] == "last@dev"
     assert len(found) == COUNT + 1
+
+
+@pytest.mark.parametrize("rest", [("m2",), ("m2", "m2", "m1")])
+def test_nothing_goes_for_what_is_sent_again(rest: tuple[str, ...]) -> None:
+    """Where the oldest go for the newest, what is known already is no newer one."""
+    town = Cluster("dev", "prod")
+    town.people("alice@dev", "bob@prod")
+    rule = "* -> #chat overflow=drop_oldest"
+    there, _ = town.bridge("dev", "prod", rule, terms=Terms(messages=2))
+    town.nets["prod"].call(b"bob", "join", "**")
+    there.cut()
+    for id_ in ("m1", "m2", *rest):
+        assert town.send("alice@dev", "#chat", as_=id_) == "accepted"
+    there.heal()
+    town.run()
+    assert [one.header.id for one in town.read("bob@prod")] == ["m1@dev", "m2@dev"]
+    assert town.described("dev", "prod")["counters"]["filtered"] == 0
+    town.close()

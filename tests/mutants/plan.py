@@ -35,13 +35,17 @@ CROSSING: Final = (
     ),
     *_files("tests/bridges", "refusing topologies twins no_room loop_notices"),
     *_files("tests/bridges", "handed_over"),
-    *_files("tests/bridges", "rights ways_closed near_names"),
+    *_files("tests/bridges", "rights ways_closed near_names traces"),
     *MODEL,
 )
 
 PATTERNS: Final = _files("tests/bridges", "patterns globs")
 
 GROUPS: Final = _files("tests/bridges", "groups")
+
+BOUNDS: Final = _files("tests/broker", "rates pauses paused_alone sending")
+
+GRANTS: Final = _files("tests/bridges", "grants grant_words")
 
 ALL: Final = (*CORE, *CROSSING)
 """With links, of which the core knows as well."""
@@ -68,13 +72,10 @@ def _of(folder: str, names: str, tests: tuple[str, ...]) -> list[Target]:
 TARGETS: Final = (
     *_of("bridges/ipcbus_bridges", "patterns", (*PATTERNS, *RULES)),
     *_of("bridges/ipcbus_bridges", "rule rules", RULES),
+    *_of("bridges/ipcbus_bridges", "groups", GROUPS),
+    *_of("ipcbus/broker", "grants", GRANTS),
+    *_of("ipcbus/broker", "rates pauses", (*QUICK, *BOUNDS)),
     *_of("ipcbus/broker", "border crossing", CROSSING),
     *_of("ipcbus/broker", "leasing sending delivery mailbox", ALL),
-    *_of("bridges/ipcbus_bridges", "streams link", CROSSING),
-    *_of("bridges/ipcbus_bridges", "groups", GROUPS),
-    *_of("bridges/ipcbus_bridges", "rulefile", RULES),
-    *_of("ipcbus/broker", "links rights trail ends returns", ALL),
-    *_of("ipcbus/broker", "routing batch room sessions grants turn", ALL),
-    *_of("ipcbus/broker", "directory guards guarding rates pauses terms", CORE),
-    *_of("ipcbus/store/memory", "crossings tables", ALL),
+    *_of("ipcbus/broker", "rights trail returns routing", ALL),
 )

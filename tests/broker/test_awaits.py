@@ -1,0 +1,54 @@
+"""Replies that somebody awaits, and messages settled by their id: one each, no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipcbus.protocol.messages import Send
+from tests.broker.harness import Delivered, Harness, delivered, draft
+
+ALICE, ALICE2, BOB = b"alice", b"alice/2", b"bob"
+
+
+@pytest.fixture(autouse=True)
+def _people(bus: Harness) -> None:
+    bus.join_up("alice", "bob")
+
+
+def _reply(bus: Harness, id_: str, peer: bytes) -> list[Delivered]:
+    """What `peer` gets of a reply to `q1`."""
+    reply = draft(id_, "alice", kind="reply", reply_to="q1")
+    return delivered(bus.say(BOB, Send(bus.ref(), [reply], [b"hi"])), peer)
+
+
+def _ids(mail: list[Delivered]) -> list[str]:
+    return [one.header.id for one in mail]
+
+
+def test_who_got_a_reply_that_came_back_awaits_no_other(bus: Harness) -> None:
+    assert _ids(_reply(bus, "r1", ALICE)) == []
+    bus.credit(ALICE, 1)
+    bus.hello(ALICE2)
+    assert bus.call(ALICE2, "await", "q1") == [False]
+    assert _ids(delivered(bus.lose(ALICE), ALICE2)) == ["r1"]
+    assert _reply(bus, "r2", ALICE2) == []
+    assert _ids(bus.credit(ALICE2, 2)) == ["r2"]
+
+
+def test_a_reply_that_is_next_for_one_reader_goes_to_who_awaits_it_alone(
+    bus: Harness,
+) -> None:
+    bus.credit(ALICE, 1)
+    bus.send(BOB, draft("m0", "alice"))
+    assert _reply(bus, "r1", ALICE) == []
+    bus.hello(ALICE2)
+    assert bus.call(ALICE2, "await", "q1") == [True]
+    assert bus.credit(ALICE, 5) == []
+
+
+def test_to_ack_one_by_its_id_settles_no_other(bus: Harness) -> None:
+    bus.send(ALICE, *(draft(id_, "bob") for id_ in ("m1", "m2", "m3")))
+    mail = bus.fetch(BOB)
+    bus.hello(b"bob/2")
+    assert bus.call(b"bob/2", "settle", "ack", "m1", 0, None) == []
+    assert bus.settle(BOB, acks=[one.receipt for one in mail[1:]]) == []
