@@ -96,7 +96,7 @@ $(FUZZ_STAMP): $(STAMP)
 	  --only-binary atheris -e '.[fuzz]' && touch $@ || \
 	  echo "no atheris for this machine: bytes are chosen by chance alone" >&2
 
-mutants: venv  ## break the code of the core line by line: do tests notice? SAMPLE=300 of all
+mutants: venv  ## break the code of the core line by line: do tests notice? SAMPLE=30 of each file
 	$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 proof: $(FUZZ_STAMP)  ## all that proves the promises, in less than two hours; STEPS="sim chaos"

@@ -50,11 +50,12 @@ class Rights:
 def _repliers(box: Mailbox, move: Move) -> list[tuple[str, int, int]]:
     """Who may answer a message that went into `box`, how often, for how many ms.
 
-    Brokers farther on may always say what became of it: no rule is for that.
+    Brokers farther on may always say what became of it: no rule is for that. They may
+    find out last when its ttl has ended, and their word may wait as long as any does.
     """
     found = []
     if box.blocked is not None:
-        longest = max(FOREIGN_ID_MS, move.ttl_ms or 0)
+        longest = FOREIGN_ID_MS + (move.ttl_ms or 0)
         found.append((BROKER_NAME, MAX_REPLIES, longest))
     if move.replies and (box.blocked is None or move.to[:1] != "#"):
         replier = str(box.number) if box.blocked is None else fold(move.to)
