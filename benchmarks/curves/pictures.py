@@ -1,4 +1,4 @@
-"""Small multiples of all curves in one SVG. Needs matplotlib (the extra `bench`)."""
+"""Small multiples of all curves in one SVG.."""
 
 from __future__ import annotations
 

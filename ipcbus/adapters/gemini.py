@@ -77,18 +77,27 @@ class Gemini(Vendor):
     keys = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
     def _connect(self) -> Any:
+        import httpx2
         from google import genai
 
+        # The SDK would take aiohttp wherever it happens to be installed, and with it
+        # other errors, other redirects, and a repetition that nothing turns off.
+        self.http = httpx2.AsyncClient(follow_redirects=True)
         version = os.environ.get("GOOGLE_GENAI_API_VERSION") or _VERSION
         return genai.Client(
             api_key=self.key.value or NO_KEY,
             vertexai=False,
-            http_options={"base_url": self.address, "api_version": version},
+            http_options=genai.types.HttpOptions(
+                base_url=self.address,
+                api_version=version,
+                httpx_async_client=self.http,
+            ),
         )
 
     async def close(self) -> None:
         await self.client.aio.aclose()
         self.client.close()
+        await self.http.aclose()
 
     # --- what is asked -----------------------------------------------------
 

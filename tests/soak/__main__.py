@@ -3,7 +3,7 @@
     --hours 1            how long
     --rate 1000          messages a second, all citizens together
     --seed 7             the same victims in the same order again
-    --picture FILE.svg   the curves (needs the extra `bench`)
+    --picture FILE.svg   the curves
     --json FILE          the samples and what came of them
     --redraw FILE        judge and draw the samples of such a file again
 

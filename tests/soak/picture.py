@@ -1,4 +1,4 @@
-"""The curves of a soak in one SVG. Needs matplotlib (the extra `bench`)."""
+"""The curves of a soak in one SVG.."""
 
 from __future__ import annotations
 

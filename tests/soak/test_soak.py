@@ -17,7 +17,7 @@ import pytest
 from tests.bridges.town import new_home
 from tests.faults.history import violations
 from tests.soak import __main__ as command
-from tests.soak import verdicts
+from tests.soak import picture, verdicts
 from tests.soak.city import VICTIMS, Size, city, wrong_sums
 from tests.soak.gauges import GAUGES, Sample
 from tests.soak.story import Story
@@ -117,13 +117,9 @@ def test_a_run_with_a_leak_ends_with_1(
     assert "rss of broker of prod" in capsys.readouterr().out
 
 
-def test_the_curves_are_drawn(tmp_path: Path, missing_part: Any) -> None:
-    try:
-        from tests.soak.picture import draw
-    except ImportError:
-        missing_part("matplotlib")
+def test_the_curves_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "soak.svg"
-    draw(outcome(300)._replace(outages=[("bridge", 60.0, 1.0)]), path)
+    picture.draw(outcome(300)._replace(outages=[("bridge", 60.0, 1.0)]), path)
     text = path.read_text()
     assert text.startswith("<?xml")
     assert all(f"{gauge.label}, {gauge.unit}" in text for gauge in GAUGES.values())
