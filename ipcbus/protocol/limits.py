@@ -115,5 +115,8 @@ PINGS_MISSED: Final = 3
 HANDSHAKE_MS: Final = 2_000
 """Milliseconds for the CURVE handshake; a silent connection is closed after it."""
 
+HELLO_S: Final = 30.0
+"""Seconds after which a connection is cut on which nothing was ever said."""
+
 PAGE: Final = 200
 """Rows of one answer to a listing call."""

@@ -1,6 +1,6 @@
 """The watch: which connections there are, who spoke on them, and how they end.
 
-ZeroMQ hides connections behind routing ids. A broker needs to see them three times:
+ZeroMQ hides connections behind routing ids. A broker needs to see them four times:
 
 1. **A peer that died** gets its leases taken back at once, not after missed pings.
 2. **Bytes without end**, in one message (parts without an end, R10), which is never
@@ -8,6 +8,8 @@ ZeroMQ hides connections behind routing ids. A broker needs to see them three ti
    MAXMSGSIZE limits a part, and there is no high-water mark (`router.RCVHWM`). Clients
    keep to their send window; a connection that is far ahead of what is read is cut.
 3. **A key that was revoked** loses its connections; ZAP asks at the handshake only.
+4. **Silence from the beginning.** Who greets has a session, which ends when it falls
+   silent; who never does would keep a descriptor and a routing id for ever.
 
 The socket monitor tells of each connection by its file descriptor when it is accepted
 and when it has ended; the frames of a peer carry the descriptor they came over.
@@ -34,7 +36,7 @@ from typing import Final
 
 import zmq
 
-from ipcbus.protocol.limits import MIB, UNREAD_BYTES
+from ipcbus.protocol.limits import HELLO_S, MIB, UNREAD_BYTES
 from ipcbus.transport.tcp import bytes_received, shut_down
 
 TICK_S: Final = 0.1
@@ -76,6 +78,7 @@ class Connection:
         mark: bytes it had sent at the last look at which `messages` had risen.
         rest: bytes it had sent beyond what was read, at the time when the least of them
             were waiting: its handshake, and pings of ZMTP.
+        met: when it was first looked at.
         doom: why it is to be cut, "" if it is not.
     """
 
@@ -86,6 +89,7 @@ class Connection:
         "key",
         "mark",
         "messages",
+        "met",
         "peer",
         "received",
         "rest",
@@ -99,6 +103,7 @@ class Connection:
         self.messages = self.bytes = 0
         self.seen = self.received = 0
         self.mark = self.rest = 0
+        self.met: float | None = None
         self.doom = ""
 
 
@@ -212,7 +217,7 @@ class Watch:
             del self._doomed[connection]
             self._cut(connection, connection.doom)
         for connection in self._next_ones():
-            self._look(connection)
+            self._look(connection, mono)
 
     def close(self) -> None:
         self._watched.disable_monitor()
@@ -252,7 +257,12 @@ class Watch:
         """Bytes of memory in use."""
         return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: Connection, mono: float) -> None:
+        if connection.met is None:
+            connection.met = mono
+        elif not connection.peer and mono - connection.met > HELLO_S:
+            self._cut(connection, f"it said nothing for {HELLO_S:g} s")
+            return
         received = bytes_received(connection.fd)
         read = connection.bytes + connection.messages * FRAMING
         moved = connection.messages != connection.seen

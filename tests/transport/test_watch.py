@@ -229,6 +229,21 @@ def test_a_message_without_an_end_is_cut(door: Door) -> None:
     assert door.lives(good, peer)
 
 
+@pytest.mark.security
+def test_who_never_says_a_word_is_cut_and_who_spoke_once_is_not(door: Door) -> None:
+    door.dealer()
+    quiet = door.dealer()
+    peer = door.heard(quiet)
+    until(door.takes(2), "both are connected")
+    door.tick()
+    door.mono += limits.HELLO_S - TICK_S
+    door.tick()
+    assert door.takes(2)(), "it has so long"
+    door.tick()
+    until(door.takes(1), "the one that never spoke is cut")
+    assert door.lives(quiet, peer), "to notice its silence is the core's business"
+
+
 def test_much_that_is_read_is_never_cut(door: Door) -> None:
     door.watch._unread = 100_000
     dealer = door.dealer()
