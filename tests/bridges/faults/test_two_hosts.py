@@ -168,7 +168,10 @@ def test_all_mail_arrives_after_a_partition_of_10_s(
     _part(hosts, tmp_path, 10, show)
 
 
-@pytest.mark.parametrize("how", CUTS)
+@pytest.mark.parametrize(
+    "how",
+    [*CUTS[:2], *(pytest.param(how, marks=pytest.mark.slow) for how in CUTS[2:])],
+)
 def test_all_mail_arrives_after_a_partition_of_5_s(
     hosts: Hosts, tmp_path: Path, show: Callable[[str], None], how: str
 ) -> None:
