@@ -56,7 +56,11 @@ class Attachments:
             raise BoundExceeded(
                 bound="uploads", value=len(mine) + 1, limit=MOST_UPLOADS
             )
-        busy = any(up.kept for key, up in self._uploads.items() if key[1] == hash_)
+        busy = any(
+            up.kept
+            for (who, what), up in self._uploads.items()
+            if what == hash_ and who != agent  # its own starts over, and is kept again
+        )
         kept = not (blob is not None and blob.sealed) and not busy
         if kept and size > self._store.room():
             raise BoundExceeded(bound="store", value=size, limit=self._store.room())

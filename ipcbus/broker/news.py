@@ -93,6 +93,8 @@ class News:
             mine.pop(session.number, None)
             if not mine:
                 del self._waiters[session.agent]
+        if not self._waiters:  # else the broker would be woken again and again
+            self.wake_at = inf
 
     def tell(self, turn: Turn) -> None:
         """Answer those for whom this turn brought something, or whose time is over."""

@@ -244,6 +244,17 @@ def test_knowing_a_hash_is_not_having_the_attachment(bus: Harness) -> None:
     assert refusal[0][1] == "invalid_message"
 
 
+def test_an_upload_that_its_agent_begins_again_is_stored(bus: Harness) -> None:
+    data = b"twice begun"
+    name = sha256(data).hexdigest()
+    bus.call(ALICE, "blob_begin", name, len(data))
+    bus.call(ALICE, "blob_write", name, 0, body=data[:5])
+    _upload(bus, ALICE, data)
+    refs = [[name, len(data), "a", None]]
+    assert bus.send(ALICE, draft("m1", "bob", attachments=refs)) == []
+    assert bus.call(BOB, "blob_read", name, 0) == [len(data)]
+
+
 def test_bytes_that_do_not_have_the_hash_are_thrown_away(bus: Harness) -> None:
     name = sha256(b"right").hexdigest()
     bus.call(ALICE, "blob_begin", name, 5)

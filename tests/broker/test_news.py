@@ -90,6 +90,22 @@ def test_the_broker_wakes_when_the_first_has_waited_long_enough(bus: Harness) ->
     assert _told(bus.advance(0.3)) == [(777, [0, 0, 0, False])]
 
 
+@pytest.mark.parametrize("end", ["told", "lost"])
+def test_the_broker_does_not_wake_for_who_waits_no_longer(
+    bus: Harness, end: str
+) -> None:
+    bus.hello(ALICE2)
+    bus.say(ALICE2, Call(777, "news", [0, 300], b""))
+    if end == "told":
+        assert _told(_send(bus, "m1")) != []
+    else:
+        bus.lose(ALICE2)
+    bus.advance(0.5)
+    deadline = bus.broker.next_deadline(bus.now)
+    assert deadline is not None
+    assert deadline > 0
+
+
 def test_what_another_session_takes_at_once_is_no_news(bus: Harness) -> None:
     bus.hello(ALICE2)
     bus.credit(ALICE2, 1)
