@@ -49,7 +49,8 @@ class Replies:
         """Answer the last of `batch`, for all of it. False if there is nothing to
         say, or the bus refuses it for good. Raises `BoundExceeded` and `StoreFull` if
         it has no room now."""
-        text = text.strip()
+        # JSON of platforms may have half letters, which no message can hold.
+        text = text.encode(errors="replace").decode().strip()
         if not text or text.rstrip(".") == NO_REPLY:
             return False
         last = batch[-1]

@@ -62,7 +62,20 @@ def _value(where: str, schema: Schema, value: Any) -> Any:
         raise UsageError(reason=f"{where} must be {words}")
     if isinstance(value, list) and not all(isinstance(one, str) for one in value):
         raise UsageError(reason=f"{where} must be a list of texts")
+    for text in value if isinstance(value, list) else (value,):
+        if isinstance(text, str) and _has_half_letters(text):
+            reason = "has half a letter (a lone surrogate), which is no text"
+            raise UsageError(reason=f"{where} {reason}")
     if kind is int and not schema["minimum"] <= value <= schema["maximum"]:
         low, high = schema["minimum"], schema["maximum"]
         raise UsageError(reason=f"{where} must be {low} to {high}")
     return value
+
+
+def _has_half_letters(text: str) -> bool:
+    r"""JSON may have them, as in "\ud83d" of an emoji cut in two; no wire does."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -55,7 +55,7 @@ def send(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     if "ttl_s" in args:
         options["ttl"] = args["ttl_s"]
     if files := args.get("attach"):
-        options["attach"] = tuple(client.upload(Path(one)) for one in files)
+        options["attach"] = tuple(client.upload(_path(one)) for one in files)
     receipt = client.send(to, args["text"], **options)
     found: dict[str, Any] = {"id": receipt.id, "state": receipt.state}
     if receipt.to != to:
@@ -65,6 +65,13 @@ def send(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
     if receipt.again:
         found["again"] = True
     return found
+
+
+def _path(text: str) -> Path:
+    """No system takes a NUL in a path, and Python does not say so by an `OSError`."""
+    if "\0" in text:
+        raise UsageError(reason=f"{safe_line(text)} is no path: it has a NUL in it")
+    return Path(text)
 
 
 def _thread_of(client: Client, id_: str) -> str | None:
@@ -210,7 +217,7 @@ def _read(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:
         if following is not None:
             found |= {"size": offset + record.size, "next": following}
     if folder := args.get("save"):
-        saved = save_all(client, record.header, Path(folder).expanduser())
+        saved = save_all(client, record.header, _path(folder).expanduser())
         found["saved"] = [safe_line(str(path)) for path in saved]
     return found
 

@@ -33,6 +33,8 @@ NOWHERE = Desk(("no-such-network",), "alice")
         ("inbox", {"limit": 1.5}, "inbox: limit must be a whole number"),
         ("inbox", {"peek": "yes"}, "inbox: peek must be true or false"),
         ("send", {"to": "b", "text": "x", "attach": [1]}, "must be a list of texts"),
+        ("send", {"to": "b", "text": "x \ud83d"}, "send: text has half a letter"),
+        ("send", {"to": "b", "text": "x", "attach": ["\ud83d"]}, "has half a letter"),
         ("inbox", {"save": "."}, "offset and save need the id of a message"),
         ("ask", {"to": "b", "text": "x", "id": "q-1"}, "id only goes on waiting"),
     ],
