@@ -5,15 +5,26 @@ An answer is granted by the rule that carried what it answers: so many, and for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ipcbus.broker.events import Action, Event, Received
 from ipcbus.protocol.limits import PRIORITIES
-from ipcbus.protocol.messages import FLAG_GRANTED, REFUSED, Deliver, Move
+from ipcbus.protocol.messages import (
+    FLAG_GRANTED,
+    REFUSED,
+    Accepted,
+    Deliver,
+    Move,
+    Xfer,
+)
 from ipcbus.protocol.pieces import unpack_header, unroll
 from ipcbus_bridges.actions import HandOver, Settle
 from ipcbus_bridges.rules import Facts
 from tests.bridges.comebacks import Comebacks
-from tests.bridges.wires import Wire
+from tests.bridges.leads import said_to
+from tests.bridges.wires import Net, Wire
+from tests.broker.harness import key_of
 
 
 class Sent(NamedTuple):
@@ -43,7 +54,9 @@ class Carried(Comebacks):
     uncertain: ids that were under way when something was lost: they may be there and
         come back all the same, for nobody heard that they had arrived.
     moved: what was handed over last, by its way.
-    unordered: what a link refused; other rules may let it through if that was lost.
+    unordered: what a link or a network refused. Whoever should have heard of it may be
+        lost before, and then it is judged again, by other rules or by a broker that
+        took over and has seen less: so it may be let through behind later mail.
     """
 
     def __init__(self, *names: str, **options: Any) -> None:
@@ -58,6 +71,23 @@ class Carried(Comebacks):
         self.moved: dict[tuple[str, str], Move] = {}
         self._ways: dict[str, set[str]] = {}
         super().__init__(*names, **options)
+
+    def _hear(self, net: Net, events: Sequence[Event], done: list[Action]) -> None:
+        for event in events:
+            if isinstance(event, Received) and isinstance(event.message, Xfer):
+                self._note_turned_away(event, event.message, done)
+        super()._hear(net, events, done)
+
+    def _note_turned_away(
+        self, event: Received, said: Xfer, done: list[Action]
+    ) -> None:
+        source = next(name for name in self.nets if key_of(f"@{name}") == event.key)
+        for answer in said_to(done, event.peer, Accepted):
+            self.unordered |= {
+                full(said.moves[at].id, source)
+                for at, outcome, _ in answer.exceptions
+                if answer.ref == said.ref and outcome == REFUSED
+            }
 
     def watch(self, wire: Wire, action: Any) -> None:
         if isinstance(action, HandOver):
