@@ -22,6 +22,7 @@ from ipcbus.doors.install import jsonc
 from ipcbus.doors.install.jsonc import Child, Path, Value
 
 _SAME_LINE: Final = re.compile(r"(?:[ \t]*/\*[^\r\n]*?\*/)*(?:[ \t]*//[^\r\n]*)?")
+_COMMENT: Final = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _WHITE: Final = " \t\r\n"
 
 
@@ -203,17 +204,14 @@ def _gap_before(
     if previous is not None:
         first = previous.end if previous.comma is None else previous.comma + 1
     between = text[first : child.start]
-    start = first + len(between.rstrip(_WHITE))
+    comments = list(_COMMENT.finditer(between))
+    # White space at the end of a line is part of a comment that stands there.
+    start = first + (comments[-1].end() if comments else 0)
     after = child.end if child.comma is None else child.comma + 1
-    if _ends_in_line_comment(between) and text[after : after + 1] not in ("\r", "\n"):
-        return text.index("\n", start) + 1
+    swallows = bool(comments) and comments[-1][0].startswith("//")
+    if swallows and text[after : after + 1] not in ("\r", "\n"):
+        return start + (2 if text.startswith("\r\n", start) else 1)
     return start
-
-
-def _ends_in_line_comment(trivia: str) -> bool:
-    """Whether the last comment of white space and comments is of the `//` kind."""
-    comments = re.findall(r"//[^\r\n]*|/\*.*?\*/", trivia, re.DOTALL)
-    return bool(comments) and comments[-1].startswith("//")
 
 
 def _emptied(text: str, path: Path, before: str) -> str:

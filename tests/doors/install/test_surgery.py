@@ -86,6 +86,14 @@ def test_a_last_comma_is_still_the_last_thing() -> None:
     check('{"a": 1, }', ("b",), 2, '{"a": 1, "b": 2, }')
 
 
+def test_white_space_at_the_end_of_a_comment_is_left() -> None:
+    check('{\n\t"a": 1, // c \n}', ("b",), 2, '{\n\t"a": 1, // c \n\t"b": 2,\n}')
+
+
+def test_a_line_that_ends_by_a_carriage_return_alone_ends_a_comment() -> None:
+    assert surgery.remove('{ // c\r "ours": 1 }\n', ("ours",), "") == "{ // c\r }\n"
+
+
 def test_nothing_is_swallowed_by_a_line_comment() -> None:
     check('{"a": 1 // x\n}', ("b",), 2, '{"a": 1, // x\n"b": 2\n}')
     text = '{ // x\n  "ours": 1}'
