@@ -127,6 +127,7 @@ class Watch:
         self.gone: list[bytes] = []
         self._by_fd: dict[int, Connection] = {}
         self._doomed: dict[Connection, float] = {}
+        self._rejected: dict[Connection, tuple[float, str]] = {}
         self._round: list[Connection] = []
         self._most = most
         self._unread = unread
@@ -186,11 +187,15 @@ class Watch:
         return gone
 
     def reject(self, fd: int, reason: str) -> None:
-        """Cut the connection that uses this descriptor now."""
+        """Cut the connection that uses this descriptor, in a moment.
+
+        Not one that is met by then: what was rejected has ended, was read late, and
+        left its descriptor to another.
+        """
         self.read()
         connection = self._by_fd.get(fd)
-        if connection is not None:
-            self._doom(connection, reason)
+        if connection is not None and connection not in self._rejected:
+            self._rejected[connection] = self._next + GRACE_S, reason
 
     def doom_peer(self, peer: bytes, reason: str) -> None:
         """Cut its connection in a moment: what was said just now can leave."""
@@ -216,6 +221,11 @@ class Watch:
         for connection in [c for c, due in self._doomed.items() if due <= mono]:
             del self._doomed[connection]
             self._cut(connection, connection.doom)
+        for connection, (due, reason) in [*self._rejected.items()]:
+            if due <= mono:
+                del self._rejected[connection]
+                if not connection.peer:
+                    self._cut(connection, reason)
         for connection in self._next_ones():
             self._look(connection, mono)
 

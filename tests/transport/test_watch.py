@@ -126,6 +126,23 @@ def test_all_connections_of_a_key_are_cut(door: Door) -> None:
     assert door.lives(dealers[0], peers[0])
 
 
+def test_who_is_rejected_is_cut_unless_its_descriptor_is_anothers(door: Door) -> None:
+    """What somebody said before it left may be read when another has its place."""
+    dealers = [door.dealer() for _ in range(3)]
+    heard = door.heard(dealers[0])
+    until(door.takes(3), "all are there")
+    descriptors = list(door.watch._by_fd)
+    first = next(c.fd for c in door.watch.known.values())
+    for fd in descriptors:
+        door.watch.reject(fd, "a reason")
+    soon = door.heard(dealers[1])
+    door.wait()
+    until(door.takes(2), "the one that is not known is gone")
+    assert first in door.watch._by_fd
+    assert door.lives(dealers[0], heard)
+    assert door.lives(dealers[1], soon)
+
+
 def test_a_descriptor_that_is_used_again_is_not_cut_for_its_former_owner(
     door: Door,
 ) -> None:
