@@ -16,7 +16,7 @@ from ipcbus.protocol.messages import (
     Draft,
     Header,
 )
-from ipcbus.protocol.pieces import digest_of, pack_header
+from ipcbus.protocol.pieces import digest_of, pack_header, unpack_header
 from ipcbus.store.base import Mail
 from ipcbus.store.records import (
     Entry,
@@ -30,6 +30,10 @@ Taker = tuple[Session | None, int]
 
 OVERHEAD = 512
 """Bytes that a stored message costs beside body and meta: header, rows, indexes."""
+
+
+_OF_HEADER = 16
+"""Bytes of a fingerprint that are of the header; the rest is of the body."""
 
 
 class Apart(Exception):
@@ -188,11 +192,18 @@ def is_full(box: Mailbox, size: int, bounds: tuple[int, int], count: int = 1) ->
     return box.messages + count > most or box.bytes + size > most_bytes
 
 
-def is_same(header: Header, body: bytes, known: Row) -> bool:
-    """Whether a known row has this content; `header` as if it were accepted then."""
+def is_same(header: Header, body: bytes, known: Row, *, renamed: bool) -> bool:
+    """Whether a known row has this content; `header` as if it were accepted then.
+
+    `renamed`: its sender may have had another name. If nothing tells that any more, the
+    header's part of the fingerprint cannot be made again, and that of the body decides.
+    """
     crossing = digested(header, body).digest
     if not known.header:
-        return known.body in (crossing, fingerprint(pack_header(header), body))
+        whole = fingerprint(pack_header(header), body)
+        same_body = whole[_OF_HEADER:] == known.body[_OF_HEADER:]
+        return known.body in (crossing, whole) or (renamed and same_body)
     if (stored := digest_of(known.header)) is not None:
         return stored == crossing
+    header = header._replace(sender=unpack_header(known.header).sender)
     return pack_header(header) == known.header and body == known.body

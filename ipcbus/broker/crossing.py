@@ -62,8 +62,9 @@ from ipcbus.protocol.messages import (
     RefusedCall,
     Xfer,
 )
-from ipcbus.protocol.pieces import digest_of
+from ipcbus.protocol.pieces import digest_of, unpack_header
 from ipcbus.store.base import Store
+from ipcbus.store.records import Row
 
 Ways = dict[tuple[str, str, str, int, int], tuple[Arriving, Route]]
 
@@ -314,8 +315,11 @@ class Crossing:
         row = self._store.mail.find(reply_to)
         if row is None or not self._went_by(link, row.mailbox, row.seq):
             return None
-        box = self._mailbox(turn, said.to.name) if said.to.kind is Kind.AGENT else None
-        if box is None or box.number != row.sender:
+        if said.to.kind is not Kind.AGENT or not row.sender:
+            return None
+        box = self._boxes[row.sender]
+        called = _was_called(said.to.name, row) if row.header else broker
+        if not called and self._mailbox(turn, said.to.name) is not box:
             return None
         return Route([box], ACCEPTED, {})
 
@@ -367,4 +371,8 @@ class Crossing:
             raise refused(LOOP, f"the way to {said.to} leads back to {link.peer}")
         return route
 
-    # --- what is left behind ---------------------------------------------------------
+
+def _was_called(name: str, row: Row) -> bool:
+    """Whether the sender of what is answered had this name then; it may have another
+    now, and somebody else may have this."""
+    return fold(unpack_header(row.header).sender) == fold(name)

@@ -14,7 +14,6 @@ from ipcbus.broker.links import Links
 from ipcbus.broker.mailbox import Mailbox
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.turn import Turn
-from ipcbus.protocol.address import fold
 from ipcbus.protocol.messages import (
     ACK,
     BOUNCE,
@@ -209,13 +208,15 @@ class Ends:
             return
         self._notify(turn, header, to, status, reason)
 
-    def addressee(self, turn: Turn, header: Header) -> int | None:
-        """Where a bounce goes: the sender's mailbox, or the link by which it came."""
+    def addressee(self, header: Header) -> int | None:
+        """Where a bounce goes: the sender's mailbox, or the link by which it came.
+
+        The header has the name that the sender had then. It may have another since, and
+        somebody else may have that one.
+        """
         if header.hops:
             assert self._links is not None
             link = self._links.back(header.hops)
             return None if link is None else link.number
-        found = self._directory.named(header.sender)
-        if found is None:
-            found = self._directory.forwarded(fold(header.sender), turn.now.wall)
-        return None if found is None else found.number
+        row = self._mail.find(header.id)
+        return None if row is None else row.sender or None

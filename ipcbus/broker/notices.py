@@ -32,7 +32,7 @@ class Notices:
         self, turn: Turn, failed: Header, to: str, status: str, reason: str
     ) -> None:
         """Tell the sender of a message that it did not get to `to`."""
-        number = self._ends.addressee(turn, failed)
+        number = self._ends.addressee(failed)
         if number is None:
             return
         id_ = at_origin(failed.id, failed)
@@ -52,7 +52,7 @@ class Notices:
 
     def receipt(self, turn: Turn, message: Header, how: str) -> None:
         """Tell the sender of a message how far it came."""
-        number = self._ends.addressee(turn, message)
+        number = self._ends.addressee(message)
         if number is None:
             return
         id_ = at_origin(message.id, message)
@@ -63,7 +63,7 @@ class Notices:
 
     def late(self, turn: Turn, message: Header, peer: str, reason: str) -> None:
         """Tell the sender of a message, once, that it still waits for a bridge."""
-        number = self._ends.addressee(turn, message)
+        number = self._ends.addressee(message)
         if number is None or message.trust == TRUST_BROKER:
             return
         id_ = at_origin(message.id, message)

@@ -15,7 +15,7 @@ from ipcbus.protocol import address
 from ipcbus.protocol.address import Kind
 from ipcbus.protocol.messages import ACCEPTED, FLAG_FUTURE, FORWARDED, FUTURE, Draft
 from ipcbus.store.base import Crossings
-from ipcbus.store.records import ReplyGrant
+from ipcbus.store.records import ReplyGrant, Row
 
 _NOBODY_YET = "; to have the message wait for that name, send it with future"
 
@@ -84,14 +84,17 @@ class Routing:
         name = self._directory.name(sender)
         return self.to_network(to, f"{name}@{self._network}")
 
-    def outcome(self, draft: Draft, mailbox: int) -> tuple[str, dict[str, Any]]:
-        """What to tell of a message that went to `mailbox` (0: to several) before."""
+    def outcome(self, draft: Draft, known: Row) -> tuple[str, dict[str, Any]]:
+        """What to tell of a message that was accepted before."""
+        mailbox = known.mailbox
         if not mailbox or self._links.get(mailbox) is not None:
             return ACCEPTED, {}
         agent = self._directory.agent(mailbox)
         to = parse_cached(draft.to)
-        if to.kind in (Kind.AGENT, Kind.FOREIGN) and (
-            address.fold(to.name) != address.fold(agent.name)
+        if (
+            to.kind in (Kind.AGENT, Kind.FOREIGN)
+            and address.fold(to.name) != address.fold(agent.name)
+            and agent.renamed_at <= known.accepted_at
         ):
             return FORWARDED, {"to": agent.name}
         return (ACCEPTED if agent.registered else FUTURE), {}

@@ -356,9 +356,12 @@ class Sending:
         if known is None:
             return None
         header = header_of(draft, agent.name, known.accepted_at)
-        if known.sender != agent.number or not is_same(header, body, known):
+        renamed = agent.renamed_at >= known.accepted_at
+        if known.sender != agent.number or not is_same(
+            header, body, known, renamed=renamed
+        ):
             return IdClash(id=draft.id).to_wire()
-        state, facts = self.routing.outcome(draft, known.mailbox)
+        state, facts = self.routing.outcome(draft, known)
         return state, facts | {"again": True}
 
     def next_seq(self) -> int:

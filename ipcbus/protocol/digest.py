@@ -19,11 +19,12 @@ def digests(header: Header, bodies: Sequence[bytes]) -> list[bytes]:
     """The digests of messages that differ in id and body alone.
 
     The origin of a message makes it once, for all the networks that it crosses: the
-    same id with another digest is another message.
+    same id with another digest is another message. It leaves out who sent it: the id
+    is of one sender, and that one may be called otherwise when it sends it again.
     """
     h = header
     ttl_ms = None if h.expires_at is None else h.expires_at - h.accepted_at
-    said = (h.sender, h.to, h.kind, h.priority, ttl_ms, h.thread, h.reply_to)
+    said = (h.to, h.kind, h.priority, ttl_ms, h.thread, h.reply_to)
     packed = packb((*said, h.attachments, h.meta))
     return [blake2b(packed + body, digest_size=DIGEST).digest() for body in bodies]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipcbus.broker.settings import Settings
+from ipcbus.broker.settings import DAY, Settings
 from ipcbus.protocol.pieces import unpack_meta
 from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster, rules_of, texts
@@ -232,3 +232,30 @@ def test_bounces_need_no_right_to_answer(make_town: Make, replies: str) -> None:
     town.send("alice@dev", "bob@prod", ttl_ms=7200_000)
     town.advance(7201)
     assert statuses(town.read("alice@dev")) == ["4.4.7"]
+
+
+@pytest.mark.parametrize("history_ms", [DAY, 0])
+def test_a_bounce_of_another_network_finds_who_was_renamed_long_ago(
+    make_town: Make, history_ms: int
+) -> None:
+    town = make_town(dev=Settings(history_ms=history_ms))
+    town.bridge("dev", "prod", "alice -> bob")
+    town.send("alice@dev", "bob@prod", as_="q", ttl_ms=10 * 3600 * 1000)
+    town.run()
+    town.nets["dev"].call(b"alice", "rename", None, "alicia")
+    for _ in range(11):
+        town.advance(3600)
+    town.run()
+    assert statuses(town.read("alice@dev")) == ["4.4.7"]
+
+
+def test_an_answer_finds_who_was_renamed_long_ago_and_not_who_has_that_name_now(
+    town: Cluster,
+) -> None:
+    question = ask(town, "alice -> bob replies=3/10h")
+    town.nets["dev"].call(b"alice", "rename", None, "alicia")
+    for _ in range(3):
+        town.advance(3600)
+    town.nets["dev"].call(b"amy", "rename", None, "alice")
+    assert "yes" in answer(town, question, "yes")
+    assert "yes" not in texts(town.read("amy@dev"))

@@ -175,8 +175,8 @@ BUGS.plant(
 # --- who is told, and what is kept --------------------------------------------------
 
 
-def _somebody_else(real: Any, ends: Any, turn: Any, header: Any) -> Any:
-    found = real(ends, turn, header)
+def _somebody_else(real: Any, ends: Any, header: Any) -> Any:
+    found = real(ends, header)
     if header.hops or found is None:
         return found
     others = {*ends._directory.members()} - {found}

@@ -118,7 +118,7 @@ def _known_anyway(real: Any, sending: Any, agent: Any, draft: Any, body: bytes) 
     known = sending._store.mail.find(draft.id)
     if known is None:
         return None
-    state, facts = sending.routing.outcome(draft, known.mailbox)
+    state, facts = sending.routing.outcome(draft, known)
     return state, facts | {"again": True}
 
 
