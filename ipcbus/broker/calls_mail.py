@@ -29,13 +29,18 @@ from ipcbus.protocol.pieces import unpack_header
 from ipcbus.store.records import Dead, Key
 
 MOST_AWAITS = 1024
-"""Replies that one session may wait for."""
+"""Replies that one session may wait for. Nobody says that it has stopped waiting, so the
+oldest is forgotten for the next one; its reply goes by credit, as all mail does."""
 
 
 def await_(desk: Desk, turn: Turn, session: Session, id_: str) -> Any:
-    if not is_ref(id_) or len(session.awaits) >= MOST_AWAITS:
-        raise InvalidMessage(field="await.id", reason="is no id, or there are too many")
-    return [desk.delivery.hand_reply(turn, session, id_)]
+    if not is_ref(id_):
+        raise InvalidMessage(field="await.id", reason="is no id")
+    session.awaits.pop(id_, None)
+    found = desk.delivery.hand_reply(turn, session, id_)
+    if len(session.awaits) > MOST_AWAITS:
+        del session.awaits[next(iter(session.awaits))]
+    return [found]
 
 
 def settle(

@@ -130,7 +130,7 @@ class Leasing:
                 continue
             self._grant(turn, box, session, part.rank, 1, part.columns.part(start, at))
             if part.reply_to is not None:
-                session.awaits.discard(part.reply_to)
+                session.awaits.pop(part.reply_to, None)
 
     def _wait(self, part: Part, start: int, end: int) -> None:
         box = part.box
@@ -242,13 +242,13 @@ class Leasing:
             waiting = self._mail.find_reply(box.number, id_)
         held = waiting is not None and waiting.entry.seq in box.leases
         if waiting is None or held or waiting.entry.due:
-            session.awaits.add(id_)
+            session.awaits[id_] = None
             return False
         if _is_late(waiting, turn.now.wall):
             self._end_late(box, waiting)
-            session.awaits.add(id_)
+            session.awaits[id_] = None
             return False
-        session.awaits.discard(id_)
+        session.awaits.pop(id_, None)
         self._lease_again(turn, box, waiting, session)
         return True
 

@@ -29,7 +29,8 @@ class Session:
             awaited replies, reclaimed leases and a credit that was lowered since.
         lease_s: seconds for each lease.
         minor: of the protocol, as its client speaks it.
-        awaits: ids whose replies go to this session whatever its credit.
+        awaits: ids whose replies go to this session whatever its credit; the oldest
+            first.
         heard: when it last said anything, in monotonic seconds.
     """
 
@@ -65,7 +66,7 @@ class Session:
         self.held_bytes = 0
         self.lease_s = 60.0
         self.minor = MINOR
-        self.awaits: set[str] = set()
+        self.awaits: dict[str, None] = {}
         self.heard = 0.0
 
     def has_room(self, size: int) -> bool:

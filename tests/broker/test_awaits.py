@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipcbus.broker.calls_mail import MOST_AWAITS
 from ipcbus.protocol.messages import Send
 from tests.broker.harness import Delivered, Harness, delivered, draft
 
@@ -52,3 +53,19 @@ def test_to_ack_one_by_its_id_settles_no_other(bus: Harness) -> None:
     bus.hello(b"bob/2")
     assert bus.call(b"bob/2", "settle", "ack", "m1", 0, None) == []
     assert bus.settle(BOB, acks=[one.receipt for one in mail[1:]]) == []
+
+
+def test_of_too_many_awaits_the_oldest_is_forgotten_and_none_refused(
+    bus: Harness,
+) -> None:
+    for n in range(MOST_AWAITS):
+        assert bus.call(ALICE, "await", f"q{n}") == [False]
+    assert bus.call(ALICE, "await", "q0") == [False]  # and so is not the oldest
+    assert bus.call(ALICE, "await", "new") == [False]
+    assert _ids(_reply(bus, "r1", ALICE)) == []
+    assert _ids(bus.credit(ALICE, 1)) == ["r1"]
+    bus.credit(ALICE, 0)
+    for id_ in ("q0", "q2", "new"):
+        reply = draft(f"to-{id_}", "alice", kind="reply", reply_to=id_)
+        done = bus.say(BOB, Send(bus.ref(), [reply], [id_.encode()]))
+        assert _ids(delivered(done, ALICE)) == [f"to-{id_}"]
