@@ -29,7 +29,7 @@ from ipcbus.protocol.pieces import unpack_header
 from ipcbus.store.records import Dead, Key
 
 MOST_AWAITS = 1024
-"""Replies that one session may wait for. Nobody says that it has stopped waiting, so the
+"""Replies that one session may wait for. Nobody says that it waits no longer, so the
 oldest is forgotten for the next one; its reply goes by credit, as all mail does."""
 
 
@@ -151,6 +151,7 @@ def _letters(desk: Desk, session: Session, id_: str | None) -> Iterable[Dead]:
 
 def _box(desk: Desk, turn: Turn, letter: Dead) -> Mailbox:
     turn.touched.add(letter.mailbox)
+    turn.returned.add(letter.mailbox)
     return desk.boxes[letter.mailbox]
 
 

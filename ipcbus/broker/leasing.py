@@ -238,7 +238,7 @@ class Leasing:
         """Give `session` the reply to `id_` if it is there and nobody holds it."""
         box = self._boxes[session.agent]
         waiting = None
-        if not self.pauses.hold(box.number):
+        if not self.pauses.hold(box.number) and not session.leaving:
             waiting = self._mail.find_reply(box.number, id_)
         held = waiting is not None and waiting.entry.seq in box.leases
         if waiting is None or held or waiting.entry.due:

@@ -32,6 +32,8 @@ class Session:
         awaits: ids whose replies go to this session whatever its credit; the oldest
             first.
         heard: when it last said anything, in monotonic seconds.
+        leaving: it ends in this turn without BYE, and is given nothing any more: each
+            lease would cost an attempt.
     """
 
     __slots__ = (
@@ -44,6 +46,8 @@ class Session:
         "held_bytes",
         "key",
         "lease_s",
+        "leaving",
+        "leaving",
         "minor",
         "number",
         "peer",
@@ -68,11 +72,14 @@ class Session:
         self.minor = MINOR
         self.awaits: dict[str, None] = {}
         self.heard = 0.0
+        self.leaving = False
 
     def has_room(self, size: int) -> bool:
         """Whether a delivery fits its credit; a single one may be of any size."""
-        return self.held < self.credit and (
-            self.held_bytes + size <= self.credit_bytes or self.held_bytes == 0
+        return (
+            self.held < self.credit
+            and (self.held_bytes + size <= self.credit_bytes or self.held_bytes == 0)
+            and not self.leaving
         )
 
     def fits(self, sizes: Sequence[int]) -> int:
@@ -157,7 +164,8 @@ class Sessions:
 
     def only_reader(self, agent: int) -> Session | None:
         """The session of `agent` that gives credit, if no other does."""
-        readers = [mate for mate in self.of_agent(agent) if mate.credit]
+        mates = self.of_agent(agent)
+        readers = [mate for mate in mates if mate.credit and not mate.leaving]
         return readers[0] if len(readers) == 1 else None
 
     def any_room(self, agent: int) -> bool:
@@ -169,13 +177,18 @@ class Sessions:
         if reply_to is None:
             return None
         for session in self._by_agent.get(agent, ()):
-            if reply_to in session.awaits:
+            if reply_to in session.awaits and not session.leaving:
                 return session
         return None
 
-    def silent(self, mono: float) -> list[Session]:
-        """Sessions that have missed their pings."""
-        return [session for session in self if mono - session.heard > SILENCE_S]
+    def silent(self, mono: float) -> set[bytes]:
+        """Peers whose sessions have missed their pings."""
+        return {one.peer for one in self if mono - one.heard > SILENCE_S}
+
+    def part(self, peers: Iterable[bytes]) -> None:
+        """The sessions of these peers end in this turn."""
+        for session in filter(None, map(self.get, peers)):
+            session.leaving = True
 
     def check_invariants(self) -> None:
         listed: Iterable[Session] = (
@@ -187,6 +200,7 @@ class Sessions:
             assert all(session.key == key for session in same)
         assert sum(map(len, self._by_key.values())) == len(self)
         for session in self:
+            assert not session.leaving
             assert session.held >= 0
             assert session.held_bytes >= 0
 

@@ -200,6 +200,7 @@ class Broker:
     def handle(self, events: Sequence[Event], now: Now) -> list[Action]:
         """One turn. Raises what the store raises, and nothing else."""
         turn = Turn(now)
+        self._part(turn, events)
         sweep_invitations(self._desk, turn)
         self._delivery.run_out(turn)
         self._ends.sweep(turn, self._boxes.__getitem__, self._delivery.woken)
@@ -330,6 +331,20 @@ class Broker:
 
     # --- sessions end ------------------------------------------------------
 
+    def _part(self, turn: Turn, events: Sequence[Event]) -> None:
+        """Nothing of this turn goes to sessions that end in it: not to those that will
+        be found lost, nor to those from which nothing was heard."""
+        lost = {event.peer for event in events if isinstance(event, PeerLost | Broken)}
+        self._sessions.part(lost)
+        if turn.now.mono < self._next_tick:
+            return
+        speak = {event.peer for event in events if isinstance(event, Received)}
+        silent = self._sessions.silent(turn.now.mono) - speak
+        self._sessions.part(silent)  # all before the first ends: that may bounce mail
+        reason = f"nothing was heard for {limits.PING_S * limits.PINGS_MISSED:g} s"
+        for peer in sorted(silent):
+            self._drop(turn, peer, Disconnected(network=self.network, reason=reason))
+
     def _drop(self, turn: Turn, peer: bytes, error: IpcbusError) -> None:
         turn.close(peer, error)
         session = self._sessions.get(peer)
@@ -353,10 +368,6 @@ class Broker:
 
     def _tick(self, turn: Turn) -> None:
         self._next_tick = turn.now.mono + SESSION_TICK_S
-        for session in self._sessions.silent(turn.now.mono):
-            reason = f"nothing was heard for {limits.PING_S * limits.PINGS_MISSED:g} s"
-            silent = Disconnected(network=self.network, reason=reason)
-            self._drop(turn, session.peer, silent)
         self._directory.expire_aliases(turn.now.wall)
         tell_late(self._desk, turn)
 

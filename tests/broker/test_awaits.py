@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipcbus.broker.calls_mail import MOST_AWAITS
-from ipcbus.protocol.messages import Send
+from ipcbus.protocol.messages import Call, Send
 from tests.broker.harness import Delivered, Harness, delivered, draft
 
 ALICE, ALICE2, BOB = b"alice", b"alice/2", b"bob"
@@ -69,3 +69,14 @@ def test_of_too_many_awaits_the_oldest_is_forgotten_and_none_refused(
         reply = draft(f"to-{id_}", "alice", kind="reply", reply_to=id_)
         done = bus.say(BOB, Send(bus.ref(), [reply], [id_.encode()]))
         assert _ids(delivered(done, ALICE)) == [f"to-{id_}"]
+
+
+def test_a_dead_letter_that_is_replayed_goes_to_who_awaits_it(bus: Harness) -> None:
+    assert _ids(_reply(bus, "r1", ALICE)) == []
+    for _ in range(5):
+        (one,) = bus.fetch(ALICE)
+        bus.settle(ALICE, nacks=[[*one.receipt, 0, None]])
+    bus.hello(ALICE2)
+    assert bus.call(ALICE2, "await", "q1") == [False]
+    replay = Call(bus.ref(), "replay", ["r1"], b"")
+    assert _ids(delivered(bus.say(ALICE, replay), ALICE2)) == ["r1"]
