@@ -100,6 +100,10 @@ def whoami(desk: Desk, turn: Turn, session: Session) -> Any:
 def rename(desk: Desk, turn: Turn, session: Session, old: str | None, new: str) -> Any:
     agent = _subject(desk, session, old)
     former = agent.name
+    if former.startswith(MARK):
+        raise NotPermitted(reason="a link is called as the network that it leads to")
+    if new == former:  # as of who asks again because the answer was lost
+        return [former, new, turn.now.wall]
     until = desk.directory.rename(agent, new, turn.now.wall)
     others = [n for n in desk.directory.members() if n != agent.number]
     text = f"{former} is now called {new}; mail to {former} is forwarded for a while."

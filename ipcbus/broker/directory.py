@@ -203,7 +203,7 @@ class Directory:
         return until
 
     def _check_rename(self, agent: Agent, new: str, wall: int) -> None:
-        taken = self.named(new)
+        taken = self.named(check_name(new))
         if taken is not None and taken.number != agent.number:
             raise NameTaken(name=taken.name, reason="another agent has it")
         former = self.forwarded(new, wall)

@@ -74,3 +74,28 @@ def test_other_words_under_an_id_clash_after_a_rename_too(town: Harness) -> None
     town.settle(BOB, acks=[one.receipt for one in town.fetch(BOB)])
     town.call(ALICE, "rename", None, "alicia")
     assert town.send(ALICE, draft("m1", "bob"), body="other")[0][1] == "id_clash"
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_to_take_the_name_that_one_has_is_done_already(
+    bus: Harness, renamed: bool
+) -> None:
+    bus.join_up("alice", "bob")
+    if renamed:
+        bus.call(ALICE, "rename", None, "Alice")
+        bus.fetch(BOB)
+    name = "Alice" if renamed else "alice"
+    for _ in range(2):
+        assert bus.call(ALICE, "rename", None, name) == [name, name, bus.wall]
+    assert bus.call(OPERATOR, "rename", "alice", name) == [name, name, bus.wall]
+    assert bus.fetch(BOB) == []
+    if not renamed:  # and so this is the first one
+        assert bus.call(ALICE, "rename", None, "alicia")[:2] == ["alice", "alicia"]
+
+
+def test_a_link_keeps_the_name_of_its_network(bus: Harness) -> None:
+    bus.join_up("alice")
+    bus.call(OPERATOR, "link", "prod", key_of("bridge"), "out")
+    assert bus.refused(OPERATOR, "rename", "@prod", "stage").code == "not_permitted"
+    assert bus.refused(OPERATOR, "rename", "alice", "@stage").code == "invalid_address"
+    assert bus.refused(ALICE, "rename", None, "@prod").code == "invalid_address"
