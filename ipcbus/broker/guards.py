@@ -38,6 +38,10 @@ STOP_S: Final = 60.0
 LONGEST_STOP_S: Final = 3600.0
 MOST_ROUNDS: Final = 4096
 MOST_TALKS: Final = 32_768
+MOST_OF_ROUND: Final = 256
+"""Words of one round that are remembered, and turns if no setting bounds those. Who
+talks on without a quiet minute would fill the memory; what is longer ago is no echo."""
+
 Words = tuple[bytes | None, bytes]
 """What a message says: its packed meta, and its body."""
 
@@ -60,16 +64,16 @@ class _Round:
     times: of the turns of the last minute, in monotonic seconds.
     until: it is stopped up to then.
     trips: how often it was stopped, and not quiet for an hour after that.
-    said: how often each sender said what to whom, by a hash of the words.
+    said: how often each sender said what to whom, by a hash of the words; the latest.
     """
 
     __slots__ = ("said", "times", "trips", "until")
 
-    def __init__(self) -> None:
-        self.times: deque[float] = deque()
+    def __init__(self, most: int) -> None:
+        self.times: deque[float] = deque(maxlen=most)
         self.until = 0.0
         self.trips = 0
-        self.said: dict[tuple[Node, Node, int], int] = {}
+        self.said: Recent[tuple[Node, Node, int], int] = Recent(MOST_OF_ROUND)
 
     def forget(self, mono: float) -> None:
         """What is longer ago than its bounds look back."""
@@ -127,11 +131,12 @@ class Guards:
         self._found.note(said, seen, ids)
         if not seen.closes:
             return
-        known = self._rounds.get(seen.closes) or _Round()
+        most = self._pair or MOST_OF_ROUND
+        known = self._rounds.get(seen.closes) or _Round(most)
         self._rounds.put(seen.closes, known)
         known.times.append(now.mono)
         mark = (said.sender, said.to, hash(words))
-        known.said[mark] = known.said.get(mark, 0) + 1
+        known.said.put(mark, known.said.get(mark, 0) + 1)
         if seen.talk is not None:
             self._talks.put(seen.talk, self._talks.get(seen.talk, 0) + 1)
 
