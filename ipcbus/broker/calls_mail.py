@@ -86,7 +86,17 @@ def dead(desk: Desk, turn: Turn, session: Session, limit: int, after_seq: int) -
         if left < 0 and rows:
             break
         rows.append(_dead_row(desk, letter))
+    del rows[_whole(letters, len(rows)) :]
     return [rows, len(letters) > len(rows)]
+
+
+def _whole(letters: list[Dead], count: int) -> int:
+    """How many of the first `count` there are without those of a message of which not
+    all are among them: the next page begins after a seq, and so would skip the rest."""
+    if count == len(letters) or letters[count - 1].seq != letters[count].seq:
+        return count
+    before = [letter.seq for letter in letters[:count]].index(letters[count].seq)
+    return before or count
 
 
 def _dead_row(desk: Desk, letter: Dead) -> list[Any]:

@@ -6,13 +6,13 @@ as `WithBody`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 from ipcbus.broker.batch import Batch, header_of
 from ipcbus.broker.calls import Desk, Handler, nobody
-from ipcbus.broker.mailbox import BOTTOM
+from ipcbus.broker.mailbox import BOTTOM, Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
 from ipcbus.errors import BoundExceeded, InvalidMessage, NoSuchMessage, NotPermitted
@@ -21,10 +21,13 @@ from ipcbus.protocol.calls import Role
 from ipcbus.protocol.limits import DEFAULT_PRIORITY, MAX_BODY, MAX_HEAD, MIB, PAGE
 from ipcbus.protocol.messages import INFORM, Draft
 from ipcbus.protocol.pieces import join_bodies, pack_header, unpack_header
-from ipcbus.store.records import Found, Row
+from ipcbus.store.records import Found, Row, Waiting
 
 ROW_OVERHEAD = 32
 """Bytes of a row besides its header."""
+
+PEEKED_BYTES = 8 * MIB
+"""Of bodies that one look reads; it shows `MAX_BODY` of them."""
 
 FOREIGN_PAGES = 10
 """Of what was exchanged with a network, that are searched for one of its agents."""
@@ -51,16 +54,25 @@ def show(
 
 
 def peek(desk: Desk, turn: Turn, session: Session, limit: int, body_limit: int) -> Any:
-    box = desk.boxes[session.agent]
     limit = page(limit)
-    most = limit + len(box.leases) + 1
-    waiting = desk.store.mail.page(box.number, BOTTOM, most, 8 * MIB)
-    found = [
-        Found(w.entry.seq, "waiting", w.header, w.body)
-        for w in waiting
-        if w.entry.seq not in box.leases
-    ]
+    found: list[Found] = []
+    left = PEEKED_BYTES
+    for waiting in _unheld(desk, desk.boxes[session.agent]):
+        seq, header, body = waiting.entry.seq, waiting.header, waiting.body
+        found.append(Found(seq, "waiting", header, body))
+        left -= len(body)
+        if len(found) > limit or (left < 0 and len(found) > 1):
+            return _rows(found, len(found) - 1, body_limit)  # the last: there is more
     return _rows(found, limit, body_limit)
+
+
+def _unheld(desk: Desk, box: Mailbox) -> Iterator[Waiting]:
+    """What waits and nobody holds, however much is held before it."""
+    mark = BOTTOM
+    while some := desk.store.mail.page(box.number, mark, PAGE, PEEKED_BYTES):
+        last = some[-1].entry
+        mark = (last.rank, last.seq)
+        yield from (one for one in some if one.entry.seq not in box.leases)
 
 
 def history(
