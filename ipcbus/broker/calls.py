@@ -228,7 +228,20 @@ def limit(
 def sweep_invitations(desk: Desk, turn: Turn) -> None:
     """Invitations whose time is over are forgotten."""
     for key in desk.directory.drop_expired(turn.now.wall):
-        _expel(desk, turn, key, "invitation has expired")
+        _expel(desk, turn, key.key, "invitation has expired")
+        turn.touched.add(key.agent)
+
+
+def free_names(desk: Desk, turn: Turn) -> None:
+    """Names that came to be by mail or an invitation count as agents until nothing of
+    it is left."""
+    idle = [
+        number
+        for number in desk.directory.expected(turn.touched)
+        if not desk.boxes[number].messages and number not in desk.pauses.numbers
+    ]
+    for number in desk.directory.free(idle):
+        desk.boxes.pop(number, None)
 
 
 def _expel(

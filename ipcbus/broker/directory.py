@@ -6,7 +6,7 @@ change goes to both. Names are looked up folded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from functools import partial
 from heapq import heapify, heappop, heappush, nlargest
@@ -23,9 +23,15 @@ MOST_COMPARED = 300
 would wait for 130 ms because somebody has made a slip."""
 
 
+LINK_MARK = "@"
+"""What the name of a link's agent begins with; see `links`."""
+
+
 class Directory:
     """Invariants: every agent has one name and no two share one; an alias is no
-    agent's name; a key that is not revoked belongs to one agent, or is an operator's.
+    agent's name; a key that is not revoked belongs to one agent, or is an operator's;
+    `_expected` are the numbers of names that nobody has registered, without links;
+    `_idle` are those of them that may be of no use any more.
     """
 
     def __init__(
@@ -43,6 +49,8 @@ class Directory:
         """Heap: when which invitation is over. Those that were used may be there."""
         heapify(self._expiring)
         self._highest = max(self._agents, default=0)
+        self._expected = set(filter(self._is_expected, self._agents))
+        self._idle = set(self._expected)
         self._topics: dict[str, set[int]] = {}
         self._wild: dict[str, set[str]] = {}
         """The patterns with a wildcard, by their first part: most topics meet none."""
@@ -54,6 +62,10 @@ class Directory:
 
     def agent(self, number: int) -> Agent:
         return self._agents[number]
+
+    def get(self, number: int) -> Agent | None:
+        """None for a name that was freed."""
+        return self._agents.get(number)
 
     def name(self, number: int) -> str:
         return self._agents[number].name
@@ -107,15 +119,38 @@ class Directory:
         if found is not None:
             return found
         self._check_free(name, wall)
-        if len(self._agents) >= self._settings.max_agents:
+        count = len(self._agents) - len(self._idle) + 1
+        if count > self._settings.max_agents:
             raise BoundExceeded(
-                bound="max_agents",
-                value=len(self._agents) + 1,
-                limit=self._settings.max_agents,
+                bound="max_agents", value=count, limit=self._settings.max_agents
             )
         if fold(name) in self._aliases:
             self._drop_alias(fold(name))
         return self._put_agent(Agent(self._highest + 1, name, 0, wall, 0, 0, 0))
+
+    def expected(self, numbers: set[int]) -> set[int]:
+        """Which of these, and of those looked at before, nobody has registered yet."""
+        return (numbers | self._idle) & self._expected
+
+    def free(self, numbers: Collection[int]) -> list[int]:
+        """Forget names that nobody registered and for which nothing waits, unless there
+        is an invitation or a former name. The highest number waits for a higher one: it
+        must not be given again, as what was sent to it may be history."""
+        self._idle = {self._highest} & set(numbers)
+        if not numbers:
+            return []
+        in_use = {key.agent for key in self._keys.values()}
+        in_use |= {alias.agent for alias in self._aliases.values()}
+        freed = [n for n in numbers if n not in in_use and n != self._highest]
+        for number in freed:
+            self._registry.delete_agent(number)
+            del self._names[fold(self._agents.pop(number).name)]
+        self._expected.difference_update(freed)
+        return freed
+
+    def _is_expected(self, number: int) -> bool:
+        agent = self._agents[number]
+        return not agent.registered and not agent.name.startswith(LINK_MARK)
 
     def make_link(self, name: str, wall: int) -> Agent:
         """The agent in whose mailbox mail for another network waits. It is never
@@ -173,13 +208,13 @@ class Directory:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def drop_expired(self, wall: int) -> list[str]:
-        """Forget the invitations whose time is over; their keys."""
+    def drop_expired(self, wall: int) -> list[AgentKey]:
+        """Forget the invitations whose time is over."""
         dropped = []
         while (expires := self.next_expiry()) is not None and expires <= wall:
             _, key = heappop(self._expiring)
+            dropped.append(self._keys[key])
             self.delete_key(key)
-            dropped.append(key)
         return dropped
 
     def update(self, agent: Agent) -> Agent:
@@ -236,6 +271,10 @@ class Directory:
         self._agents[agent.number] = agent
         self._highest = max(self._highest, agent.number)
         self._names[fold(agent.name)] = agent.number
+        if self._is_expected(agent.number):
+            self._expected.add(agent.number)
+        else:
+            self._expected.discard(agent.number)
         return agent
 
     # --- topics ------------------------------------------------------------
@@ -294,6 +333,7 @@ class Directory:
 
     def check_invariants(self) -> None:
         assert len(self._names) == len(self._agents)
+        assert self._expected == set(filter(self._is_expected, self._agents))
         for name, number in self._names.items():
             assert fold(self._agents[number].name) == name
             assert name not in self._aliases

@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ipcbus.broker import grants
-from ipcbus.broker.directory import Directory
+from ipcbus.broker.directory import LINK_MARK, Directory
 from ipcbus.broker.grants import GrantRule
 from ipcbus.broker.mailbox import Mailbox, Mailboxes
 from ipcbus.broker.sessions import Session
@@ -34,8 +34,7 @@ from ipcbus.protocol.messages import BOUNCE, Header
 from ipcbus.store.base import FOREIGN_ID_MS, Crossings
 from ipcbus.store.records import LinkRow, Snapshot
 
-MARK = "@"
-"""What the name of a link's agent begins with."""
+MARK = LINK_MARK
 
 IN, OUT = "in", "out"
 

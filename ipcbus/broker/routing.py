@@ -89,7 +89,9 @@ class Routing:
         mailbox = known.mailbox
         if not mailbox or self._links.get(mailbox) is not None:
             return ACCEPTED, {}
-        agent = self._directory.agent(mailbox)
+        agent = self._directory.get(mailbox)
+        if agent is None:
+            return FUTURE, {}
         to = parse_cached(draft.to)
         if (
             to.kind in (Kind.AGENT, Kind.FOREIGN)
@@ -172,6 +174,7 @@ class Routing:
 
     def _route_to_future(self, turn: Turn, name: str) -> Route:
         expected = self._directory.expect(name, turn.now.wall)
+        turn.touched.add(expected.number)  # the message may be refused all the same
         box = self._boxes[expected.number]
         limit = self._settings.future_messages
         if box.messages >= limit:

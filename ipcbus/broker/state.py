@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from ipcbus.broker import reception
 from ipcbus.broker.blobs import Attachments
-from ipcbus.broker.calls import Desk, sweep_invitations
+from ipcbus.broker.calls import Desk, free_names, sweep_invitations
 from ipcbus.broker.calls_links import tell_late
 from ipcbus.broker.crossing import Crossing
 from ipcbus.broker.delivery import Delivery
@@ -214,6 +214,7 @@ class Broker:
             self._delivery.pump(turn, self._boxes[number])
         self._news.tell(turn)
         self._save(turn)
+        free_names(self._desk, turn)
         return turn.actions
 
     # --- events ------------------------------------------------------------

@@ -161,6 +161,9 @@ class Registry(Protocol):
 
     def put_agent(self, agent: Agent) -> None: ...
 
+    def delete_agent(self, number: int) -> None:
+        """Of which nothing waits; its number is never given again."""
+
     def put_key(self, key: AgentKey) -> None: ...
 
     def delete_key(self, key: str) -> None: ...

@@ -159,6 +159,7 @@ class _Registry:
 
     def __init__(self, names: Registry, memory: Registry) -> None:
         self.put_agent = names.put_agent
+        self.delete_agent = names.delete_agent
         self.put_key = names.put_key
         self.delete_key = names.delete_key
         self.put_alias = names.put_alias

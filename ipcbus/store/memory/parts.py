@@ -19,6 +19,11 @@ class MemoryRegistry:
         self._state.write()
         self._state.agents.put(agent.number, agent)
 
+    def delete_agent(self, number: int) -> None:
+        self._state.write()
+        self._state.agents.pop(number)
+        self._state.totals.pop(number)
+
     def put_key(self, key: AgentKey) -> None:
         self._state.write()
         self._state.keys.put(key.key, key)

@@ -67,6 +67,12 @@ class SqliteRegistry:
         )
 
     @translated
+    def delete_agent(self, number: int) -> None:
+        db = self._db.write()
+        db.execute("DELETE FROM agents WHERE number = ?", (number,))
+        db.execute("DELETE FROM totals WHERE mailbox = ?", (number,))
+
+    @translated
     def put_key(self, key: AgentKey) -> None:
         self._db.write().execute(
             "INSERT OR REPLACE INTO keys VALUES(?, ?, ?, ?, ?, ?)", key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipcbus.store.base import Store
-from ipcbus.store.records import Agent, AgentKey, Alias, Subscription
+from ipcbus.store.records import Agent, AgentKey, Alias, Mailbox, Subscription
 from tests.store.making import turn
 
 ANN = Agent(1, "Ann", 1, 10, 0, 0, 0)
@@ -49,6 +49,10 @@ def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(
         registry = store.registry
         registry.put_agent(ANN)
         registry.put_agent(ANN._replace(name="Anna"))
+        registry.put_agent(ANN._replace(number=77, name="never"))
+        store.mail.put_totals([Mailbox(77, 1, 10)])
+        registry.delete_agent(77)
+        registry.delete_agent(78)
         registry.put_key(AgentKey("ff", 1, "agent", 10, 0, 0))
         registry.delete_key("ff")
         registry.delete_key("never there")
@@ -71,6 +75,7 @@ def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(
     found = again.open()
     again.close()
     assert [a.name for a in found.agents] == ["Anna"]
+    assert found.mailboxes == []
     assert found.keys == []
     assert found.aliases == [Alias("old", 2, 100)]
     assert found.subscriptions == []
