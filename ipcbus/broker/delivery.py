@@ -7,6 +7,7 @@ since; then it is stale.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import chain, groupby
@@ -15,7 +16,6 @@ from ipcbus.broker.leasing import Leasing, stream_of
 from ipcbus.broker.mailbox import Lease, Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
-from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import RECEIPTS, Settle, Settled
 from ipcbus.protocol.pieces import flags_of, runs, unroll
 from ipcbus.store.records import Entry, Key, Run, Waiting
@@ -44,7 +44,8 @@ class Delivery(Leasing):
     ) -> list[int]:
         """Returns those that were stale. `how` they end is what is counted."""
         done: list[Run] = []
-        stale = []
+        stale: list[int] = []
+        late: list[tuple[int, int]] = []
         for seqs, attempt in _ranges(acks):
             at = 0
             for lease, same in groupby([box.leases.get(seq) for seq in seqs]):
@@ -52,13 +53,18 @@ class Delivery(Leasing):
                 if lease is not None and lease.attempt == attempt:
                     done.append(self._done(turn, box, seqs[start:at], lease, how))
                     continue
-                for seq in seqs[start:at]:
-                    late = self._held(turn, box, seq, attempt)
-                    if late is None:
-                        stale.append(seq)
-                    else:
-                        one = range(seq, seq + 1)
-                        done.append(self._done(turn, box, one, late, how))
+                if lease is None:
+                    late += [(seq, attempt) for seq in seqs[start:at]]
+                else:
+                    stale += seqs[start:at]
+        unleased = self._unleased(box, late)
+        for seq, attempt in late:
+            if (seq, attempt) in unleased:
+                lease = self._take_up(turn, box, unleased[seq, attempt])
+                one = range(seq, seq + 1)
+                done.append(self._done(turn, box, one, lease, how))
+            else:
+                stale.append(seq)
         if done:
             self._mail.remove_runs(done, keep=self._settings.history_ms > 0)
             turn.touched.add(box.number)
@@ -192,28 +198,49 @@ class Delivery(Leasing):
         lease = box.leases.get(seq)
         if lease is not None:
             return lease if lease.attempt == attempt else None
-        waiting = self._unleased(box, seq, attempt)
-        if waiting is None:
-            return None
+        waiting = self._unleased(box, [(seq, attempt)]).get((seq, attempt))
+        return None if waiting is None else self._take_up(turn, box, waiting, session)
+
+    def _take_up(
+        self,
+        turn: Turn,
+        box: Mailbox,
+        waiting: Waiting,
+        session: Session | None = None,
+    ) -> Lease:
         entry = waiting.entry
-        box.rewind((entry.rank, seq))
+        box.rewind((entry.rank, entry.seq))
         if session is not None:
             session.take(entry.size)
         flags = flags_of(waiting.header)
-        lease = Lease(session, entry.rank, attempt, turn.now.mono, flags)
-        self._hold(box, [seq], [entry.size], lease)
+        lease = Lease(session, entry.rank, entry.attempt, turn.now.mono, flags)
+        self._hold(box, [entry.seq], [entry.size], lease)
         return lease
 
-    def _unleased(self, box: Mailbox, seq: int, attempt: int) -> Waiting | None:
-        """The entry of a receipt that has no lease. Rare: after a takeover, or late."""
-        if attempt == 0:
-            return None
-        for rank in range(PRIORITIES):
-            waiting = self._mail.get(Key(box.number, rank, seq))
-            if waiting is not None:
-                entry = waiting.entry
-                return waiting if entry.attempt == attempt and not entry.due else None
-        return None
+    def _unleased(
+        self, box: Mailbox, receipts: list[tuple[int, int]]
+    ) -> dict[tuple[int, int], Waiting]:
+        """The entries of receipts that have no lease: after a takeover, or late.
+
+        Most are stale then, and a frame has room for thousands. So each look is for the
+        next entry that there is, whatever its rank, and passes all receipts before it.
+        """
+        found: dict[tuple[int, int], Waiting] = {}
+        asked = set(receipts)
+        wanted = sorted({seq for seq, attempt in asked if attempt})
+        if not wanted or not box.waiting:
+            return found
+        mark = (0, wanted[0] - 1)
+        while some := self._mail.page(box.number, mark, 1, 1):
+            entry = some[0].entry
+            if entry.attempt and (entry.seq, entry.attempt) in asked:
+                found[entry.seq, entry.attempt] = some[0]
+            at = bisect_right(wanted, entry.seq)
+            if at < len(wanted):
+                mark = (entry.rank, wanted[at] - 1)
+            else:
+                mark = (entry.rank + 1, wanted[0] - 1)
+        return found
 
     # --- coming back -------------------------------------------------------
 
