@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ipcbus.broker.batch import Batch, header_of
 from ipcbus.broker.calls import Desk, Handler, nobody
+from ipcbus.broker.links import MARK
 from ipcbus.broker.mailbox import BOTTOM, Mailbox
 from ipcbus.broker.sessions import Session
 from ipcbus.broker.turn import Turn
@@ -172,7 +173,7 @@ def remember(
     agents = []
     for name in (sender, to):
         agent = desk.directory.named(name)
-        if agent is None:
+        if agent is None or name.startswith(MARK):  # a link is no agent
             raise nobody(desk, name)
         agents.append(agent)
     author, reader = agents

@@ -30,3 +30,9 @@ class Rates:
                 bound="rate", value="one more message", limit=f"{rate} a second"
             )
         self._buckets[agent.number] = (tokens - 1, mono)
+
+    def give_back(self, agent: Agent, count: int) -> None:
+        """So many were here before: what is sent again is no second message."""
+        if agent.number in self._buckets:
+            tokens, then = self._buckets[agent.number]
+            self._buckets[agent.number] = (tokens + count, then)

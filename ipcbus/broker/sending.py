@@ -133,6 +133,7 @@ class Sending:
                 assert outcome is not None
                 exceptions.append([position, *outcome])
             turn.counted["duplicates"] += len(again)
+            self._rates.give_back(agent, len(again))
         self.guarding.tell(turn)
         turn.say(session.peer, Accepted(send.ref, exceptions))
 

@@ -65,3 +65,12 @@ def test_no_more_than_a_burst_is_ever_saved_up(bus: Harness) -> None:
 def test_each_has_a_rate_of_its_own(bus: Harness) -> None:
     assert _accepted(bus, FULL) == FULL
     assert _accepted(bus, FULL, b"carol") == FULL
+
+
+def test_what_is_sent_again_is_no_second_message(bus: Harness) -> None:
+    drafts = [draft(f"again{n}", "bob") for n in range(FULL)]
+    assert bus.send(b"alice", *drafts) == []
+    bus.advance(5)
+    for _ in range(5):
+        assert len(bus.send(b"alice", *drafts[: 5 * RATE])) == 5 * RATE
+    assert _accepted(bus, FULL) == 5 * RATE

@@ -11,7 +11,7 @@ from ipcbus.broker.settings import Settings
 from ipcbus.store.base import Store
 from ipcbus.store.memory import MemoryStore
 from ipcbus.store.sqlite import SqliteStore
-from tests.broker.harness import OPERATOR, Harness
+from tests.broker.harness import OPERATOR, Harness, key_of
 
 ARGS = ("m-1", "alice", "Bob")
 
@@ -126,3 +126,15 @@ def test_it_is_forgotten_with_the_history(make_bus: Make) -> None:
     bus.store.commit()
 
     assert past(bus, b"bob") == []
+
+
+@pytest.mark.parametrize("ends", [("@prod", "bob"), ("alice", "@prod")])
+def test_a_link_has_said_and_read_nothing(
+    people: Harness, ends: tuple[str, str]
+) -> None:
+    people.call(OPERATOR, "link", "prod", key_of("bridge"), "out")
+    refusal = people.refused(OPERATOR, "remember", "m-1", *ends)
+    assert refusal.code == "unknown_recipient"
+    assert people.refused(b"alice", "register", "@prod", key_of("x")).code == (
+        "not_permitted"
+    )
