@@ -309,7 +309,7 @@ class Crossing:
         if broker and said.move.kind not in BOUNCE_KINDS:
             return None
         if "@" in reply_to:
-            replier = BROKER_NAME if broker else fold(said.sender)
+            replier = BROKER_NAME if broker else self._replier(said, reply_to)
             back = self._sending.routing.answer(turn, replier, str(said.to), reply_to)
             return None if back is None or back.link is link else back
         row = self._store.mail.find(reply_to)
@@ -322,6 +322,17 @@ class Crossing:
         if not called and self._mailbox(turn, said.to.name) is not box:
             return None
         return Route([box], ACCEPTED, {})
+
+    def _replier(self, said: Arriving, reply_to: str) -> str:
+        """Who answers, as it was called when what it answers went on to its network:
+        that one knows its agents by more than a name, and has let this answer out."""
+        sender = fold(said.sender)
+        row = self._store.mail.find(reply_to)
+        if not said.move.flags & FLAG_GRANTED or row is None or not row.header:
+            return sender
+        to = fold(unpack_header(row.header).to)
+        same = to.rpartition("@")[1:] == sender.rpartition("@")[1:]
+        return to if same else sender
 
     def _went_by(self, link: Link, mailbox: int, seq: int) -> bool:
         if mailbox:

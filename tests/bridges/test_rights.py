@@ -94,3 +94,38 @@ def test_who_sent_far_hears_that_it_expired_however_late(town: Cluster) -> None:
         town.advance(DAY_S)
     (bounce,) = town.read("amy@a")
     assert (bounce.header.kind, bounce.header.reply_to) == ("bounce", "m1")
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_who_was_renamed_may_answer_what_came_through_a_third_network(
+    town: Cluster, answers: int
+) -> None:
+    far = Terms(max_hops=8)
+    town.bridge("a", "b", "*@* -> *@c transit replies=1/10h", terms=far)
+    town.bridge("b", "c", "*@* -> *@c transit replies=2/10h", terms=far)
+    town.send("amy@a", "cid@c", as_="q", kind="request")
+    town.run()
+    (question,) = town.read("cid@c")
+    town.nets["c"].call(b"cid", "rename", None, "sid")
+    for n in range(answers):
+        to = question.header.id
+        town.send("cid@c", "amy@a", reply_to=to, kind="reply", body=f"yes {n}")
+        town.run()
+    assert texts(town.read("amy@a")) == ["yes 0"]
+    bounces = [one.header.kind for one in town.read("cid@c")]
+    assert bounces == ["bounce"] * (answers - 1)
+
+
+def test_who_has_the_name_of_who_got_it_may_not_answer_in_its_place(
+    town: Cluster,
+) -> None:
+    far = Terms(max_hops=8)
+    town.bridge("a", "b", "*@* -> *@c transit replies=1/10h", terms=far)
+    town.bridge("b", "c", "*@* -> *@c transit replies=2/10h", terms=far)
+    town.people("dan@c")
+    town.send("amy@a", "cid@c", as_="q", kind="request")
+    town.run()
+    (question,) = town.read("cid@c")
+    town.send("dan@c", "amy@a", reply_to=question.header.id, body="me too")
+    town.run()
+    assert texts(town.read("amy@a")) == []
