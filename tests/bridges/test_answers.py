@@ -259,3 +259,19 @@ def test_an_answer_finds_who_was_renamed_long_ago_and_not_who_has_that_name_now(
     town.nets["dev"].call(b"amy", "rename", None, "alice")
     assert "yes" in answer(town, question, "yes")
     assert "yes" not in texts(town.read("amy@dev"))
+
+
+@pytest.mark.parametrize("history_ms", [DAY, 0])
+def test_what_went_out_is_known_when_it_is_sent_again_under_a_new_name(
+    make_town: Make, history_ms: int
+) -> None:
+    town = make_town(dev=Settings(history_ms=history_ms))
+    town.bridge("dev", "prod", "alice -> bob")
+    dev, message = town.nets["dev"], draft("q", "bob@prod")
+    assert dev.send(b"alice", message) == []
+    town.run()
+    dev.call(b"alice", "rename", None, "Alicia")
+    assert dev.send(b"alice", message) == [[0, "accepted", {"again": True}]]
+    assert dev.send(b"alice", message, body="other")[0][1] == "id_clash"
+    town.run()
+    assert texts(town.read("bob@prod")) == ["hi"]
