@@ -78,9 +78,10 @@ class IpcbusError(Exception):
 
     def __str__(self) -> str:
         try:
-            return self.sentence.format_map(_Facts(self.facts))
+            said = self.sentence.format_map(_Facts(self.facts))
         except (ValueError, TypeError):  # a fact of another type than the sentence has
-            return f"{self.code}: {self.facts}"
+            said = f"{self.code}: {self.facts}"
+        return said or self.code  # a peer may give an empty reason
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.facts)

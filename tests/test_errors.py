@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipcbus import errors
@@ -156,6 +156,7 @@ def test_a_code_of_a_newer_peer_hides_nothing() -> None:
     assert "violet" in str(error)
 
 
+@example("local_protocol", {"reason": ""})
 @given(st.sampled_from(sorted(BY_CODE)) | st.text(max_size=8), facts)
 def test_whatever_facts_a_peer_sends_the_error_can_be_shown(
     code: str, given_facts: dict[str, Any]
