@@ -232,8 +232,7 @@ class Link:
     def verdicts(self, ref: int, exceptions: list[list[Any]], now: int) -> None:
         """What the destination says of a batch."""
         judged = self._streams.judge(ref, exceptions)
-        if judged.why and self.state == "running":
-            self._enter("blocked", judged.why, now)
+        self._blocked(judged.why, now)
         if judged.passed and self.state == "blocked":
             self._enter("running", "", now)
         self._settle(judged.groups, judged.put_off)
@@ -243,11 +242,18 @@ class Link:
         """A hand-over or settlement was refused as a whole: somebody else leads."""
         self._fence(reason, now)
 
-    def fetched(self, item: Item, problem: str, now: int) -> None:
-        """The attachments of a message are there, or cannot be."""
-        groups = self._streams.fetched(item, problem)
-        if groups is not None:
-            self._settle(groups)
+    def awaits(self, item: Item) -> bool:
+        """Whether the attachments of a message are still wanted."""
+        return self._streams.is_fetched(item)
+
+    def fetched(
+        self, item: Item, problem: str, now: int, *, later: bool = False
+    ) -> None:
+        """The attachments of a message are there, or cannot be, or only `later`."""
+        judged = self._streams.fetched(item, problem, later=later)
+        if judged is not None:
+            self._blocked(judged.why, now)
+            self._settle(judged.groups, judged.put_off)
             self._pump()
 
     # --- rules change, time passes ------------------------------------------------
@@ -326,6 +332,10 @@ class Link:
             self.since = now
         self.state, self.why = state, why
         self._report(now)
+
+    def _blocked(self, why: str, now: int) -> None:
+        if why and self.state == "running":
+            self._enter("blocked", why, now)
 
     def _report(self, now: int) -> None:
         self._next_report = now + ASK_MS

@@ -23,7 +23,7 @@ from ipcbus_bridges.actions import (
     Report,
     Settle,
 )
-from ipcbus_bridges.attachments import bring
+from ipcbus_bridges.attachments import Brought, Fetches, bring
 from ipcbus_bridges.ends import Done, End
 from ipcbus_bridges.link import Link
 from ipcbus_bridges.moving import Item, Moving
@@ -60,6 +60,7 @@ class LinkRunner:
         self._ends = {rules.source: source, rules.destination: destination}
         self._source, self._destination = source, destination
         self._presence = Presence(source, destination, rules)
+        self._fetches = Fetches(self._bring, self._fetched)
         self._say = say
         self._reload = reload
         self._reloads: int | None = None
@@ -116,6 +117,7 @@ class LinkRunner:
         actions, self.link.actions = self.link.actions, []
         for action in actions:
             self._do(action)
+        self._fetches.begin(self.link.awaits)
         self._tell_state()
 
     def _stop(self) -> None:
@@ -169,7 +171,7 @@ class LinkRunner:
                 self._destination.report({**said, "way": "in"}, _never_mind)
                 self._presence.tell(_now(), said["state"])
             case Fetch(item):
-                self._fetch(item)
+                self._fetches.want(item)
 
     def _then(self, answered: Callable[[Any], None]) -> Done:
         """Have `answered` called in the link's thread, or what went wrong told."""
@@ -210,15 +212,15 @@ class LinkRunner:
             self._reload()
         self._reloads = reloads
 
-    def _fetch(self, item: Item) -> None:
+    def _bring(self, sha256: str, size: int) -> None:
         def work() -> None:
-            problem = bring(self._source, self._destination, item.move.attachments)
-            self._put(self._fetched, item, problem)
+            brought = bring(self._source, self._destination, sha256, size)
+            self._put(self._fetches.ended, sha256, brought)
 
         threading.Thread(target=work, name="ipcbus-fetch", daemon=True).start()
 
-    def _fetched(self, item: Item, problem: str) -> None:
-        self.link.fetched(item, problem, _now())
+    def _fetched(self, item: Item, brought: Brought) -> None:
+        self.link.fetched(item, brought.problem, _now(), later=brought.later)
 
     def _tell_state(self) -> None:
         link = self.link

@@ -177,24 +177,29 @@ class Streams:
         for stream in [s for s, (last, _) in self._putting.items() if last == ref]:
             del self._putting[stream]
 
-    def fetched(self, item: Item, problem: str) -> Groups | None:
-        """The attachments of a message came, or cannot. None if it is not here now."""
-        if self._fetching.get(item.stream) is not item:
+    def is_fetched(self, item: Item) -> bool:
+        """Whether this very message still waits for its attachments."""
+        return self._fetching.get(item.stream) is item
+
+    def fetched(self, item: Item, problem: str, *, later: bool) -> Judged | None:
+        """The attachments of a message came, or cannot, or only `later`. None if it is
+        not here now."""
+        stream, judged = item.stream, Judged(Groups(), {}, False, "")
+        if not self.is_fetched(item):
             return None
-        del self._fetching[item.stream]
-        waiting = self._waiting[item.stream]
-        groups = Groups()
-        if problem:
+        del self._fetching[stream]
+        waiting = self._waiting[stream]
+        if problem and later:
+            judged.put_off[stream] = self._retry(stream, {})
+            judged = judged._replace(why=problem)
+        elif problem:
             waiting.popleft()
             receipt = self._receipt(item)
-            groups.add("refused", item.rule, "5.6.1", problem, 0, *receipt)
+            judged.groups.add("refused", item.rule, "5.6.1", problem, 0, *receipt)
         else:
             waiting[0] = item._replace(fetch=False)
-        if waiting:
-            self._idle[item.stream] = None
-        else:
-            del self._waiting[item.stream]
-        return groups
+        self._free({stream}, judged)
+        return judged
 
     # --- given back ----------------------------------------------------------
 

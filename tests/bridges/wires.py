@@ -7,21 +7,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ipcbus import links
-from ipcbus.broker.events import Action, Event, PeerLost, Received
+from ipcbus.broker.events import Action, Event, PeerLost, Received, Say
 from ipcbus.broker.settings import Settings
 from ipcbus.broker.state import Broker
 from ipcbus.client.calling import Asked
 from ipcbus.client.link_tracker import LinkTracker, Said
-from ipcbus.errors import Fenced, IdentityChanged, IpcbusError, NotPermitted
+from ipcbus.errors import (
+    Fenced,
+    IdentityChanged,
+    IpcbusError,
+    NotPermitted,
+    from_wire,
+)
 from ipcbus.protocol.codec import Frames, decode_client
 from ipcbus.protocol.limits import MAX_CREDIT_BYTES
-from ipcbus.protocol.messages import Answer, Call, Credit, Ping, Return, Xfer
+from ipcbus.protocol.messages import (
+    Answer,
+    Call,
+    Credit,
+    Ping,
+    RefusedCall,
+    Return,
+    Xfer,
+)
 from ipcbus.protocol.pieces import pack_map
 from ipcbus.store.base import Store
 from ipcbus_bridges import actions
-from ipcbus_bridges.attachments import bring
+from ipcbus_bridges.attachments import Brought, Fetches, bring
 from ipcbus_bridges.link import Link
-from ipcbus_bridges.moving import Moving
+from ipcbus_bridges.moving import Item, Moving
 from ipcbus_bridges.rules import Rules
 from tests.broker.harness import OPERATOR, OPERATOR_KEY, Harness, key_of, only
 
@@ -199,7 +213,11 @@ class End:
         """A call that is answered at once."""
         assert self.peer is not None
         call = Call(1 << 40, name, [*args], body)
-        answer = only(self.net.say(self.peer, call, self.key), Answer)
+        (said,) = self.net.say(self.peer, call, self.key)
+        if isinstance(said, Say) and isinstance(said.message, RefusedCall):
+            self.down.pop()  # the tracker knows nothing of this call
+            raise from_wire(said.message.code, said.message.facts)
+        answer = only([said], Answer)
         return answer.value, answer.body
 
 
@@ -226,6 +244,7 @@ class Wire:
         self.source = End(source, self, destination.network)
         self.destination = End(destination, self, source.network)
         self.ends = (self.source, self.destination)
+        self._fetches = Fetches(self._bring, self._fetched)
         self.frozen = False
         self.reloads = 0
         self.handed: list[str] = []
@@ -318,9 +337,16 @@ class Wire:
                 self._then(out, self._reported)
                 destination.call("report", said={**said, "way": "in"})
             case actions.Fetch(item):
-                problem = bring(source, destination, item.move.attachments)  # type: ignore[arg-type]
-                self.link.fetched(item, problem, self.now)
-                self.act()
+                self._fetches.want(item)
+                self._fetches.begin(self.link.awaits)
+
+    def _bring(self, sha256: str, size: int) -> None:
+        ends = self.source, self.destination
+        self._fetches.ended(sha256, bring(*ends, sha256, size))  # type: ignore[arg-type]
+
+    def _fetched(self, item: Item, brought: Brought) -> None:
+        self.link.fetched(item, brought.problem, self.now, later=brought.later)
+        self.act()
 
     def _then(self, asked: Asked, answered: Callable[[Any], None]) -> None:
         def done(asked: Asked) -> None:
