@@ -7,13 +7,19 @@ and rules of transit that lead in a circle: all that is found before a bridge st
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ipcbus_bridges.overlap import circles
 from ipcbus_bridges.patterns import Glob, Side
 from ipcbus_bridges.places import Place
 from ipcbus_bridges.rule import Rule
-from ipcbus_bridges.rules import ANSWERS, DEFAULT, Rules
+from ipcbus_bridges.rules import ANSWERS, DEFAULT, LinkRules, Rules
+
+MOST_TOPICS: Final = 100
+MOST_ROUTES: Final = 32
+MOST_HOLDS: Final = 200
+"""What a broker takes of one link (a test compares them): it keeps these, and looks at
+them for every message. It refuses a bridge that asks for more."""
 
 
 class Placed(NamedTuple):
@@ -47,6 +53,32 @@ def check_circles(rules: Rules, placed: Sequence[Placed]) -> None:
         last = max(circle.rules, key=lambda rule: rule.line)
         place = next(one.place for one in placed if one.rule == last)
         raise place.wrong(str(circle))
+
+
+def check_bounds(rules: Rules, placed: Sequence[Placed]) -> None:
+    """Raises `ConfigError` if a broker would refuse the link for what rules ask for."""
+    for way in ((rules.a, rules.b), (rules.b, rules.a)):
+        link = rules.link(*way)
+        for rule, said in _too_many(link):
+            place = next(one.place for one in placed if one.rule == rule)
+            raise place.wrong(f"{said} for the link from {way[0]} to {way[1]}")
+
+
+def _too_many(link: LinkRules) -> Iterator[tuple[Rule, str]]:
+    """The first rule that is over a bound, and what is wrong with it."""
+    for topic in link.topics()[MOST_TOPICS:]:
+        rule = next(r for r in link.allows if r.topics and str(r.topics) == topic)
+        yield rule, f"is one pattern of topics more than the {MOST_TOPICS} there may be"
+    for route in link.routes()[MOST_ROUTES:]:
+        rule = next(r for r in link.allows if r.to and r.to.network.text == route)
+        yield rule, f"is one farther network more than the {MOST_ROUTES} there may be"
+    if any(rule.options.hold_ms is not None for rule in link.allows):
+        for rule in link.allows[MOST_HOLDS:]:
+            yield (
+                rule,
+                f"is one more than the {MOST_HOLDS} allows that there may be if any of "
+                "them has a hold_for of its own: leave that out, or join some rules",
+            )
 
 
 def _own_id(one: Placed, seen: dict[str, Placed]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from ipcbus import links
 from ipcbus_bridges import redact
+from ipcbus_bridges.rule import Rule
 from ipcbus_bridges.rules import Decision, Facts, LinkRules, Terms, arriving_topic
 
 GRANTED: Final = 8
@@ -105,13 +107,11 @@ class Moving:
             "messages": terms.messages,
             "bytes": terms.bytes,
             "topics": rules.topics(),
-            "transit": [str(r.topics) for r in rules.allows if _carries_on(r)],
+            "transit": _topics(r for r in rules.allows if r.options.transit),
             "routes": rules.routes(),
-            "drops": [
-                str(r.topics)
-                for r in rules.allows
-                if r.topics and r.options.overflow == "drop_oldest"
-            ],
+            "drops": _topics(
+                r for r in rules.allows if r.options.overflow == "drop_oldest"
+            ),
             "holds": _holds(rules, terms),
         }
 
@@ -191,8 +191,8 @@ def _holds(rules: LinkRules, terms: Terms) -> list[list[Any]]:
     ]
 
 
-def _carries_on(rule: Any) -> bool:
-    return rule.topics is not None and rule.options.transit
+def _topics(rules: Iterable[Rule]) -> list[str]:
+    return list(dict.fromkeys(str(rule.topics) for rule in rules if rule.topics))
 
 
 def _redacted(

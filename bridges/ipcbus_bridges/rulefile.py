@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import ipcbus
 from ipcbus_bridges import values
-from ipcbus_bridges.checks import Placed, check, check_circles
+from ipcbus_bridges.checks import Placed, check, check_bounds, check_circles
 from ipcbus_bridges.patterns import is_name
 from ipcbus_bridges.places import Place, Wrong
 from ipcbus_bridges.rates import Rate
@@ -141,6 +141,7 @@ def _rules(
             raise read.hops.wrong("must be 2 or more, since a rule has transit: true")
     rules = Rules(a, b, [one.rule for one in placed], terms)
     check_circles(rules, placed)
+    check_bounds(rules, placed)
     return rules
 
 
