@@ -37,6 +37,11 @@ class Place(NamedTuple):
         )
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be written anywhere: what a shell hands on need not be UTF-8."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def unknown(key: str, known: Iterable[str]) -> str:
     """The reason for refusing a key: with the nearest one, or with all there are."""
     names = list(known)

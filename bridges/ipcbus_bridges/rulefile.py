@@ -23,7 +23,7 @@ import ipcbus
 from ipcbus_bridges import values
 from ipcbus_bridges.checks import Placed, check, check_bounds, check_circles
 from ipcbus_bridges.patterns import is_name
-from ipcbus_bridges.places import Place, Wrong
+from ipcbus_bridges.places import Place, Wrong, is_text
 from ipcbus_bridges.rates import Rate
 from ipcbus_bridges.redact import Redact
 from ipcbus_bridges.rule import MAX_BODY, MAX_HOPS, Terms
@@ -98,9 +98,17 @@ def build(
     _two(a, b)
     read = None
     if path is not None:
+        _tellable(path)
         read = _file(ipcbus.documents.read(path), str(path), a, b)
     allows = _short(text_allow, True, a, b)
     return _rules(read, allows, _short(text_deny, False, a, b), a, b, known_networks)
+
+
+def _tellable(path: Path) -> None:
+    """Brokers are told which file it is, and `explain` reads it again."""
+    name = str(path.absolute())
+    if not is_text(name):
+        raise Place(name).wrong("its path is not UTF-8 text; give it another name")
 
 
 def _two(a: str, b: str) -> None:
@@ -114,6 +122,9 @@ def _short(texts: Sequence[str], allow: bool, a: str, b: str) -> list[Placed]:
     """Rules of the command line: allow-1, allow-2 ..., deny-1 ..."""
     word = "allow" if allow else "deny"
     places = [Place(COMMAND_LINE, f"--{word} {text!r}") for text in texts]
+    for text, place in zip(texts, places, strict=True):
+        if not is_text(text):
+            raise place.wrong("is not UTF-8 text")
     return [
         Placed(rule, place)
         for number, (text, place) in enumerate(zip(texts, places, strict=True), 1)

@@ -154,7 +154,7 @@ class Bridge:
             return None
         try:
             found = self._path.stat()
-        except OSError:
+        except (OSError, ValueError):  # what is wrong with it is told when it is read
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
