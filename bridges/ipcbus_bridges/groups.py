@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-MOST_REASON = 500
-"""Letters of a reason that are told."""
+from ipcbus_bridges.wording import MOST_STATUS, told
 
 MOST_GROUPS = 1024
 HEAD_BYTES = 240 * 1024
@@ -33,7 +32,9 @@ class Groups:
         seq: int,
         attempt: int,
     ) -> None:
-        key = (outcome, rule, status, reason[:MOST_REASON], delay_ms)
+        if reason:
+            status, reason = told(status, MOST_STATUS), told(reason)
+        key = (outcome, rule, status, reason, delay_ms)
         self._groups.setdefault(key, []).append((seq, attempt))
 
     def parts(self) -> Iterator[list[list[Any]]]:

@@ -44,6 +44,7 @@ from ipcbus_bridges.moving import Item, Moving, Stream
 from ipcbus_bridges.rates import Buckets
 from ipcbus_bridges.rules import Decision, LinkRules, Terms
 from ipcbus_bridges.streams import Streams
+from ipcbus_bridges.wording import told
 
 CREDIT: Final = 4096
 CREDIT_BYTES: Final = 16 * 1024 * 1024
@@ -277,7 +278,7 @@ class Link:
 
     def config_error(self, reason: str) -> None:
         """A reload failed: the old rules go on, and the state says so."""
-        self.moving.problem = reason
+        self.moving.problem = told(reason)
 
     def tick(self, now: int) -> None:
         there = all(self._up.values())
@@ -326,6 +327,7 @@ class Link:
         self.actions.append(Lead(self.moving.terms(self._rules, self._terms)))
 
     def _enter(self, state: str, why: str, now: int) -> None:
+        why = told(why)
         if (state, why) == (self.state, self.why):
             return
         if state != self.state or not self.since:

@@ -23,6 +23,7 @@ from ipcbus_bridges.ends import End, NetworkEnd
 from ipcbus_bridges.foreign import find_end
 from ipcbus_bridges.linkrunner import LinkRunner, Say
 from ipcbus_bridges.rules import Rules
+from ipcbus_bridges.wording import told
 
 WATCH_S: Final = 1.0
 """Between two looks at the file of the rules."""
@@ -101,7 +102,7 @@ class Bridge:
             try:
                 rules = self._read()
             except ipcbus.errors.ConfigError as error:
-                self._say(f"the rules were not changed: {error}")
+                self._say(f"the rules were not changed: {told(str(error))}")
                 for link in self.links:
                     link.config_error(str(error))
                 return False

@@ -28,6 +28,7 @@ from ipcbus_bridges.claude_ipc.limits import Limits
 from ipcbus_bridges.claude_ipc.people import People, Seat
 from ipcbus_bridges.claude_ipc.requests import Asked, Register
 from ipcbus_bridges.claude_ipc.state import Instance, State, hash_of
+from ipcbus_bridges.wording import told
 
 ANSWER_S: Final = 3.5
 """For an answer, whatever it takes: old clients wait for 5 s."""
@@ -90,7 +91,7 @@ class Desk:
         except ipcbus.IpcbusError as error:
             return _packed(wording.error(wording.failed(error)))
         except Exception as error:  # noqa: BLE001 - one client must not end the door
-            self._say(f"a request failed: {error!r}")
+            self._say(f"a request failed: {told(repr(error))}")
             return _packed(wording.error(wording.BROKEN))
 
     def save_seen(self) -> None:
