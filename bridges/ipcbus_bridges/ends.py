@@ -119,9 +119,13 @@ class NetworkEnd:
                     outward=self._outward,
                 )
                 made.set()
+                if self._closed.is_set():  # while it was made
+                    self._end.close(1.0, keep_leases=False)
                 return
             except ipcbus.IpcbusError as error:
                 tell(links.Down(str(error)))
+            except Exception as error:  # noqa: BLE001 - or nobody would try again
+                tell(links.Down(repr(error)))
             self._closed.wait(random.uniform(0.2, 1.0))  # noqa: S311 - no secret
 
     def _open_later(self, tell: Tell) -> None:

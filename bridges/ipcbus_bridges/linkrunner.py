@@ -1,4 +1,4 @@
-"""A bridge at work: two links, each a thread of its own with two ends of its own.
+"""A link at work: a thread of its own with two ends of its own.
 
 A link's thread takes events from a queue, hands them to the pure `Link`, and carries
 out what it answers. Nothing here waits for a network: ends answer when they can.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -29,6 +32,7 @@ from ipcbus_bridges.link import Link
 from ipcbus_bridges.moving import Item, Moving
 from ipcbus_bridges.presence import Presence
 from ipcbus_bridges.rules import LinkRules, Terms
+from ipcbus_bridges.wording import told
 
 AT_ONCE: Final = 64
 """Events that are looked at before what they led to is done."""
@@ -37,7 +41,7 @@ Say = Callable[[str], None]
 
 
 class LinkRunner:
-    """Runs one link until it is stopped.
+    """Runs one link until it is stopped, or breaks; then `keeping` makes another one.
 
     Args:
         say: told a line when its state changes.
@@ -59,7 +63,7 @@ class LinkRunner:
         self.way = f"{rules.source} -> {rules.destination}"
         self._ends = {rules.source: source, rules.destination: destination}
         self._source, self._destination = source, destination
-        self._presence = Presence(source, destination, rules)
+        self._presence = Presence(source, destination, rules, self._put)
         self._fetches = Fetches(self._bring, self._fetched)
         self._say = say
         self._reload = reload
@@ -70,21 +74,25 @@ class LinkRunner:
             SimpleQueue()
         )
         self._stopping = False
-        self._thread = threading.Thread(
-            target=self._run, name=f"ipcbus-link-{self.way}", daemon=True
-        )
 
-    def start(self) -> None:
-        self._thread.start()
-        for name, end in self._ends.items():
-            end.open(lambda event, name=name: self._put(self._told, name, event))  # type: ignore[misc]
+    def run(self) -> None:
+        """Until it is stopped. Raises whatever broke it."""
+        try:
+            for name, end in self._ends.items():
+                end.open(lambda event, name=name: self._put(self._told, name, event))  # type: ignore[misc]
+            while not self._stopping:
+                self._step(max(0, self.link.wake_at() - _now()) / 1000)
+        except Exception as error:
+            self._last_words(error)
+            raise
+        finally:
+            for end in self._ends.values():
+                with suppress(Exception):  # or the other one would stay open
+                    end.close()
 
     def stop(self) -> None:
         """End it: what is under way comes again."""
         self._put(self._stop)
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
 
     def reload(self, rules: LinkRules, terms: Terms, said: dict[str, Any]) -> None:
         self._put(self._other_rules, rules, terms, said)
@@ -92,16 +100,14 @@ class LinkRunner:
     def config_error(self, reason: str) -> None:
         self._put(self.link.config_error, reason)
 
+    def broke(self, said: dict[str, Any]) -> None:
+        """How those before it ended, for its reports."""
+        self.link.moving.broke = said
+
     # --- the thread ------------------------------------------------------------------
 
     def _put(self, event: Callable[..., None], *args: Any) -> None:
         self._events.put((event, args))
-
-    def _run(self) -> None:
-        while not self._stopping:
-            self._step(max(0, self.link.wake_at() - _now()) / 1000)
-        for end in self._ends.values():
-            end.close()
 
     def _step(self, timeout: float) -> None:
         """Wait for an event, take all that are there, do what follows."""
@@ -214,13 +220,26 @@ class LinkRunner:
 
     def _bring(self, sha256: str, size: int) -> None:
         def work() -> None:
-            brought = bring(self._source, self._destination, sha256, size)
-            self._put(self._fetches.ended, sha256, brought)
+            try:
+                brought = bring(self._source, self._destination, sha256, size)
+            except Exception as error:  # noqa: BLE001 - it must not end unseen
+                self._put(_raise, error)
+            else:
+                self._put(self._fetches.ended, sha256, brought)
 
         threading.Thread(target=work, name="ipcbus-fetch", daemon=True).start()
 
     def _fetched(self, item: Item, brought: Brought) -> None:
         self.link.fetched(item, brought.problem, _now(), later=brought.later)
+
+    def _last_words(self, error: Exception) -> None:
+        """Tell both sides why it is not there for a while."""
+        with suppress(Exception):  # it is broken
+            why = f"it broke, and begins anew: {broken(error)}"
+            said = {**self.link.status(_now()), "state": "backoff", "reason": told(why)}
+            said |= {"process": self._process, "broken": True}
+            self._source.report({**said, "way": "out"}, _never_mind)
+            self._destination.report({**said, "way": "in"}, _never_mind)
 
     def _tell_state(self) -> None:
         link = self.link
@@ -228,6 +247,17 @@ class LinkRunner:
         if said != self._said:
             self._said = said
             self._say(f"{self.way}: {said}")
+
+
+def broken(error: Exception) -> str:
+    """What broke a link, and where, in a line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    return told(f"{error!r} ({where})")
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _never_mind(value: Any, error: ipcbus.IpcbusError | None) -> None:

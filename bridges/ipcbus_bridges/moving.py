@@ -51,11 +51,13 @@ class Moving:
     Attributes:
         rules_said: how its rules are told to others: file, short forms, revision.
         problem: why a reload failed; "" if it did not.
+        broke: how often the link broke, when last, and by what; empty if it did not.
     """
 
     def __init__(self, rules_said: dict[str, Any] | None = None) -> None:
         self.rules_said = rules_said or {}
         self.problem = ""
+        self.broke: dict[str, Any] = {}
         self._decided: dict[tuple[Any, ...], Decision] = {}
         self._decided_by: LinkRules | None = None
 
@@ -120,6 +122,7 @@ class Moving:
         return {
             "rules": {**self.rules_said, "revision": rules.revision},
             "problem": self.problem,
+            "broke": self.broke,
         }
 
 

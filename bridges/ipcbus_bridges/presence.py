@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import ipcbus
@@ -12,10 +13,19 @@ from ipcbus_bridges.rules import LinkRules
 EVERY_MS: Final = 15_000
 """Between two tellings; the source forgets what was not told for a minute."""
 
+Put = Callable[..., None]
+
 
 class Presence:
-    def __init__(self, source: End, destination: End, rules: LinkRules) -> None:
+    """Args:
+    put: has what it is given called in the thread of the link.
+    """
+
+    def __init__(
+        self, source: End, destination: End, rules: LinkRules, put: Put
+    ) -> None:
         self.rules = rules
+        self._put = put
         self._source = source
         self._destination = destination
         self._next = 0
@@ -25,7 +35,9 @@ class Presence:
         if state != "running" or now < self._next or not self.rules.exposed():
             return
         self._next = now + EVERY_MS
-        self._destination.present(0, self._present)
+        self._destination.present(
+            0, lambda value, error: self._put(self._present, value, error)
+        )
 
     def _present(self, value: Any, error: ipcbus.IpcbusError | None) -> None:
         if error is None:

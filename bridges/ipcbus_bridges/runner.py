@@ -21,6 +21,7 @@ import ipcbus
 from ipcbus_bridges import rulefile
 from ipcbus_bridges.ends import End, NetworkEnd
 from ipcbus_bridges.foreign import find_end
+from ipcbus_bridges.keeping import KeptLink
 from ipcbus_bridges.linkrunner import LinkRunner, Say
 from ipcbus_bridges.rules import Rules
 from ipcbus_bridges.wording import told
@@ -121,16 +122,20 @@ class Bridge:
     def _name(self, given: str) -> str:
         return given.partition(":")[0]
 
-    def _link(self, source: str, destination: str) -> LinkRunner:
-        return LinkRunner(
-            self._end(source, destination, outward=True),
-            self._end(destination, source, outward=False),
-            self.rules.link(source, destination),
-            self.rules.terms,
-            self._say,
-            self.reload,
-            self._said(self.rules),
-        )
+    def _link(self, source: str, destination: str) -> KeptLink:
+        def make() -> LinkRunner:
+            rules = self.rules
+            return LinkRunner(
+                self._end(source, destination, outward=True),
+                self._end(destination, source, outward=False),
+                rules.link(source, destination),
+                rules.terms,
+                self._say,
+                self.reload,
+                self._said(rules),
+            )
+
+        return KeptLink(source, destination, make, self._say)
 
     def _end(self, network: str, peer: str, *, outward: bool) -> End:
         given = self._given[network]

@@ -23,6 +23,9 @@ STALE_S: Final = 10.0
 """Seconds after which a bridge that has not reported is not what it said it was; it
 reports once a second."""
 
+ANEW_S: Final = 90.0
+"""Seconds after which a bridge whose link broke has begun it anew, or is gone."""
+
 
 @click.command()
 @click.argument("ends", metavar="[A B]", nargs=-1)
@@ -127,6 +130,8 @@ def state_of(link: dict[str, Any]) -> tuple[str, str]:
     if leads_in_only(link):
         return "in only", "no bridge takes mail this way"
     if not (link["led"] or link["bridges"]):
+        if said and said.get("broken") and said["age_ms"] <= ANEW_S * 1000:
+            return str(said["state"]), str(said["reason"])
         return "no bridge", "mail waits on disk until there is one"
     if said is None:
         return "connecting", ""
@@ -135,6 +140,10 @@ def state_of(link: dict[str, Any]) -> tuple[str, str]:
     why = str(said.get("reason", ""))
     if not why and said.get("problem"):
         why = f"by its old rules: {said['problem']}"
+    if not why and (broke := said.get("broke")):
+        last = timestamp(broke["last_ms"])
+        times = "1 time" if broke["times"] == 1 else f"{broke['times']} times"
+        why = f"broke {times}, last at {last}: {broke['error']}"
     return str(said.get("state", "connecting")), why
 
 
