@@ -29,6 +29,11 @@ from ipcbus_bridges.wording import told
 WATCH_S: Final = 1.0
 """Between two looks at the file of the rules."""
 
+MOST_SAID: Final = 32 * 1024
+TEXT_BYTES: Final = 5
+"""Bytes of the rules of the command line in a report, of which a broker takes 64 KiB;
+and what a text takes beside its letters."""
+
 GOODBYE_S: Final = 2.0
 """For the links to end in order."""
 
@@ -148,10 +153,15 @@ class Bridge:
         return rulefile.build(self._allow, self._deny, self._path, self._a, self._b)
 
     def _said(self, rules: Rules) -> dict[str, Any]:
+        """For reports, which are bounded: of very many rules not all are told."""
+        deny, left = _as_many(self._deny, MOST_SAID)
+        allow, _ = _as_many(self._allow, left)
+        untold = len(self._allow) + len(self._deny) - len(allow) - len(deny)
         return {
             "file": str(self._path.absolute()) if self._path else None,
-            "allow": self._allow,
-            "deny": self._deny,
+            "allow": allow,
+            "deny": deny,
+            **({"untold": untold} if untold else {}),
         }
 
     def _look(self) -> Stamp:
@@ -204,6 +214,18 @@ def run(
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _as_many(texts: Sequence[str], room: int) -> tuple[list[str], int]:
+    """The first of `texts` that go into `room` bytes; what is left of it. Once one
+    does not, none of the others is told."""
+    fitting: list[str] = []
+    for text in texts:
+        room -= len(text.encode()) + TEXT_BYTES
+        if room < 0:
+            return fitting, 0
+        fitting.append(text)
+    return fitting, room
 
 
 def _in_turn(say: Say) -> Say:

@@ -68,4 +68,9 @@ def running(source: str, destination: str, report: dict[str, Any]) -> Going | No
             reason=f"cannot be read here: {problem}",
         )
     note = f"the bridge goes by revision {said['revision']}; these are of the file now"
+    if untold := said.get("untold"):
+        note = (
+            f"the bridge goes by revision {said['revision']}; {untold} rules of its "
+            "command line were too many to be told here, and are left out"
+        )
     return made[0]._replace(note=note)
