@@ -30,7 +30,14 @@ def restore(file: Path, network: str | None, as_json: bool, replace: bool) -> No
     if not file.is_file():
         raise UsageError(reason=f"{file}: no such file")
     chosen = create(network) if network else choose()
-    if chosen.saved().store == MEMORY:
+    saved = chosen.saved()
+    if saved.remote is not None:
+        raise UsageError(
+            reason=f"{chosen.name} is served by another machine, at {saved.remote}: "
+            "its store is there, and so a backup of it is restored there; to make "
+            "a network of this machine of it, give another name: --network NAME"
+        )
+    if saved.store == MEMORY:
         raise UsageError(
             reason=f"{chosen.name} is volatile: it would not show what is restored; "
             f"first: ipcbus up --network {chosen.name} --store durable --detach, "
