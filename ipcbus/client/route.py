@@ -48,9 +48,9 @@ class Route:
 
                 info = launch.ensure(network, wait_s=self._wait_s, needed=needed)
             elif info is None or not network.is_served():
+                start = f"start one with: ipcbus up --network {network.name}"
                 raise NoBroker(
-                    network=network.name,
-                    reason=f"start one with: ipcbus up --network {network.name}",
+                    network=network.name, reason=network.why_unknown() or start
                 )
         key = None if info.plain else info.server_key
         return Target(network.name, info.endpoint, key)

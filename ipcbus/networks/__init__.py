@@ -138,10 +138,27 @@ class Network:
     def broker_info(self) -> BrokerInfo | None:
         """Who serves it, or did when last heard of; None if that is not known."""
         try:
-            value = files.read_object(self._broker_json)
-            return info_from(value) if value is not None else None
+            return self._read_info()
         except (StaleFile, ValueError):
             return None  # it is information only: a spoilt one is as good as none
+
+    def why_unknown(self) -> str:
+        """What is wrong with broker.json while a broker serves, and what to do; ""
+        if nothing is. For those who cannot find that broker."""
+        try:
+            self._read_info()
+        except (StaleFile, ValueError) as error:
+            if self.is_served():
+                return (
+                    f"{self._broker_json} does not tell where it is: {error}; end its "
+                    f"process (that of `ipcbus.transport.serve {self.name}`), and the "
+                    "next one writes the file anew"
+                )
+        return ""
+
+    def _read_info(self) -> BrokerInfo | None:
+        value = files.read_object(self._broker_json)
+        return info_from(value) if value is not None else None
 
     def write_broker_info(self, info: BrokerInfo) -> None:
         """For the holder of the lock, once it can be connected to."""

@@ -26,6 +26,9 @@ VOLATILE: Final = "volatile: messages are lost when the broker ends"
 """How a network with store `memory` is told of, wherever it is."""
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}\Z")
+_ENDPOINT: Final = re.compile(r"tcp://[!-~]+:[0-9]{1,5}\Z")
+_PIDS: Final = range(1, 2**31)
+_EPOCHS: Final = range(2**63)
 
 
 class Saved(NamedTuple):
@@ -130,12 +133,14 @@ def saved_from(value: Mapping[str, Any]) -> Saved:
     )
     if saved.remote is not None and not _KEY.match(saved.server_key or ""):
         raise ValueError("server_key is not 64 hex digits")
+    if saved.remote is not None and not _ENDPOINT.match(saved.remote):
+        raise ValueError("remote is not tcp://HOST:PORT")
     return saved
 
 
 def info_from(value: Mapping[str, Any]) -> BrokerInfo:
     """Raises `ValueError` naming the field."""
-    return BrokerInfo(
+    info = BrokerInfo(
         network=_field(value, "network", str),
         endpoint=_field(value, "endpoint", str),
         pid=_field(value, "pid", int),
@@ -146,6 +151,13 @@ def info_from(value: Mapping[str, Any]) -> BrokerInfo:
         plain=_field(value, "plain", bool),
         store=_field(value, "store", str, DURABLE),
     )
+    if not info.plain and not _KEY.match(info.server_key):
+        raise ValueError("server_key is not 64 hex digits")
+    if not _ENDPOINT.match(info.endpoint):
+        raise ValueError("endpoint is not tcp://HOST:PORT")
+    if info.pid not in _PIDS or info.epoch not in _EPOCHS:
+        raise ValueError("pid or epoch is none")
+    return info
 
 
 _MISSING: Final = object()

@@ -47,6 +47,10 @@ MAX_LOG: Final = 4 * 1024 * 1024
 
 POLL_S: Final = 0.01
 
+SPOILT_S: Final = 1.0
+"""After which a broker.json that cannot be read is not one that a broker which begins
+is about to take away."""
+
 _started: list[subprocess.Popen[bytes]] = []
 """Brokers this process started. They are not its business any more, but a dead one
 stays a zombie until its parent looks: that is done when the next one is started."""
@@ -75,6 +79,7 @@ def ensure(
     if info is not None and info.is_alive():
         return info
     deadline = time.monotonic() + wait_s
+    spoilt_at = time.monotonic() + SPOILT_S
     with network.starter_lock(wait_s):
         while time.monotonic() < deadline:
             if not network.is_served():
@@ -89,10 +94,13 @@ def ensure(
             info = network.broker_info()
             if info is not None:
                 return info
+            if time.monotonic() > spoilt_at and network.why_unknown():
+                break  # who serves wrote it once, and will not again
             time.sleep(POLL_S)  # locked, not yet reachable: it is reading its store
     raise NoBroker(
         network=network.name,
-        reason=f"its lock is held, but it was not ready within {wait_s:g} s; "
+        reason=network.why_unknown()
+        or f"its lock is held, but it was not ready within {wait_s:g} s; "
         f"see {network.log}",
     )
 
@@ -281,4 +289,5 @@ def _end(fd: int, how: signal.Signals, wait_s: float) -> bool:
 def _why_not_stopped(network: Network) -> str:
     if not network.is_served():
         return "there is none to stop"
-    return "its lock is held by a process that cannot be named; is it in a container?"
+    unnamed = "its lock is held by a process that cannot be named"
+    return network.why_unknown() or f"{unnamed}; is it in a container?"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,6 +195,8 @@ def test_a_plain_network_beyond_this_machine_is_refused(
         '{"store": true}',
         '{"remote": "tcp://far:1"}',
         '{"remote": "tcp://far:1", "server_key": "short"}',
+        json.dumps({"remote": "far", "server_key": KEY}),
+        json.dumps({"remote": "tcp://\ud800:1", "server_key": KEY}),
         "[" * 50_000,
         '"' + "x" * 70_000 + '"',
     ],
@@ -230,6 +233,38 @@ def test_a_spoilt_broker_json_is_as_good_as_none(
     path.write_text(content)
     path.chmod(0o600)
     assert network.broker_info() is None
+    assert network.why_unknown() == "", "nobody serves it"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"server_key": "zz"},
+        {"server_key": "é" * 64},
+        {"server_key": ""},
+        {"endpoint": "here"},
+        {"endpoint": "ipc:///tmp/\ud800"},
+        {"pid": 0},
+        {"pid": 10**20},
+        {"epoch": -1},
+        {"epoch": 2**63},
+    ],
+    ids=str,
+)
+def test_so_is_one_that_says_what_no_broker_would(
+    network: Network, odd: dict[str, Any]
+) -> None:
+    info = networks.this_broker("dev", "tcp://127.0.0.1:1", KEY, 3, plain=False)
+    network.write_broker_info(info._replace(**odd))
+    assert network.broker_info() is None
+    lock = network.lock()
+    try:
+        network.write_broker_info(info._replace(**odd))
+        assert "does not tell where it is" in network.why_unknown()
+        network.write_broker_info(info)
+        assert network.why_unknown() == ""
+    finally:
+        os.close(lock)
 
 
 def test_who_serves_is_read_back_and_is_us(network: Network) -> None:

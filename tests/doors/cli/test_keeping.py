@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from ipcbus import networks
+from ipcbus.networks import BrokerInfo
 from tests.doors.cli.conftest import ROOT, Call, Run, read
 
 
@@ -92,3 +96,33 @@ def test_a_mistake_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
 def test_the_schema_names_every_key(call: Call, run: Run) -> None:
     assert "networks" in str(call("config", "schema"))
     assert run("config", "schema").code == 0
+
+
+def test_a_joined_network_is_not_restored(
+    run: Run, call: Call, bob: str, tmp_path: Path
+) -> None:
+    """What is here of it are an invitation and keys; a store would never be read."""
+    file = tmp_path / "copy.db"
+    call("backup", str(file))
+    far = networks.create("far")
+    far.save(networks.Saved(remote="tcp://far.example:9876", server_key="ab" * 32))
+
+    for more in ((), ("--replace",)):
+        done = run("restore", str(file), "--network", "far", "--json", *more)
+        assert (done.code, done.json["error"]["code"]) == (2, "usage")
+        assert "served by another machine" in done.json["error"]["message"]
+    assert not far.database.exists()
+
+
+@pytest.mark.parametrize("odd", ["zz", "\ud800"])
+def test_a_broker_json_with_an_odd_key_is_told_of_with_a_mend(
+    run: Run, broker: BrokerInfo, odd: str
+) -> None:
+    network = networks.find(broker.network)
+    network.write_broker_info(broker._replace(server_key=odd))
+    for command in ("status", "agents", "down"):
+        done = run(command)
+        assert (done.code, done.err.count("\n")) == (4, 1), done
+        assert "broker.json does not tell where it is: server_key is not" in done.err
+        assert "end its process" in done.err
+    network.write_broker_info(broker)
