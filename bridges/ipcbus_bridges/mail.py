@@ -14,12 +14,11 @@ from typing import Any, Final, NamedTuple
 import ipcbus
 from ipcbus import links
 from ipcbus_bridges.patterns import is_name, is_topic
-from ipcbus_bridges.rule import MAX_BODY, PRIORITIES, SENDABLE
+from ipcbus_bridges.rule import MAX_BODY, MAX_TTL_MS, PRIORITIES, SENDABLE
 
 DIGEST: Final = 32
 """Bytes of a digest of the protocol."""
 
-MAX_TTL_MS: Final = 365 * 24 * 3600 * 1000
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 

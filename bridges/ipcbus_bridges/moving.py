@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+import ipcbus
 from ipcbus import links
 from ipcbus_bridges import redact
-from ipcbus_bridges.rule import Rule
+from ipcbus_bridges.rule import MAX_TTL_MS, Rule
 from ipcbus_bridges.rules import Decision, Facts, LinkRules, Terms, arriving_topic
 
 GRANTED: Final = 8
@@ -134,7 +135,8 @@ def _move(
         to = arriving_topic(to, options)
     ttl_ms = None
     if header.expires_at is not None:
-        ttl_ms = max(1, header.expires_at - now)
+        # Where a clock was put back, more may seem to be left than there can be.
+        ttl_ms = min(MAX_TTL_MS, max(1, header.expires_at - now))
     flags = header.flags & (RECEIPTS | GRANTED)
     if options.transit:
         flags |= TRANSIT
@@ -202,11 +204,24 @@ def _redacted(
     wanted: redact.Redact, body: bytes, packed: bytes | None
 ) -> tuple[bytes, bytes | None]:
     meta = links.unpack_meta(packed)
-    made = redact.apply(wanted, body, meta.data, meta.headers or {})
-    if not made.changed:
-        return body, packed
-    changed = meta._replace(data=made.data, headers=made.headers or None)
-    return made.body, links.pack_meta(changed)
+    given = body, meta.data, meta.headers or {}
+    made = redact.apply(wanted, *given)
+    if made.changed and not _is_meta(_packed(meta, made)):
+        made = redact.apply(wanted._replace(replacement=redact.SHORT), *given)
+    return (made.body, _packed(meta, made)) if made.changed else (body, packed)
+
+
+def _packed(meta: Any, made: redact.Redacted) -> bytes | None:
+    return links.pack_meta(meta._replace(data=made.data, headers=made.headers or None))
+
+
+def _is_meta(packed: bytes | None) -> bool:
+    """Whether a broker takes it; or it would cut the link, again and again."""
+    try:
+        links.unpack_meta(packed)
+    except ipcbus.errors.ProtocolError:
+        return False
+    return True
 
 
 def _head(move: links.Move) -> int:

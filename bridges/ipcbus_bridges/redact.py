@@ -28,8 +28,9 @@ MAX_META: Final = 32 * 1024
 packing they still fit in what the protocol allows."""
 
 _SPACE: Final = re.compile(r"\s")
-_SHORT: Final = "*"
-"""Where the chosen replacement would make a message too large for the protocol."""
+SHORT: Final = "*"
+"""Where the chosen replacement would make a message too large for the protocol; it is
+shorter than all that a mask can hide."""
 
 
 class Redact(NamedTuple):
@@ -81,7 +82,7 @@ def apply(
         left = _without(left, path.split("."))
     made = _masked(redact.mask, redact.replacement, body, left, kept)
     if len(made.body) > MAX_BODY or _length(made) > MAX_META:
-        made = _masked(redact.mask, _SHORT, body, left, kept)
+        made = _masked(redact.mask, SHORT, body, left, kept)
     changed = (made.body, made.data, made.headers) != (body, data, dict(headers))
     return made._replace(changed=changed)
 

@@ -20,6 +20,7 @@ DAY: Final = 24 * HOUR
 MAX_BODY: Final = 1024 * 1024
 MAX_HOPS: Final = 8
 MAX_HOLD_MS: Final = 7 * DAY
+MAX_TTL_MS: Final = 365 * DAY
 MAX_REPLIES: Final = 1000
 PRIORITIES: Final = 10
 SENDABLE: Final = ("inform", "request", "reply", "ack", "control")
