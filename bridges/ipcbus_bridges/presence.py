@@ -13,6 +13,16 @@ from ipcbus_bridges.rules import LinkRules
 EVERY_MS: Final = 15_000
 """Between two tellings; the source forgets what was not told for a minute."""
 
+MOST_TOLD: Final = 1000
+MOST_LINES: Final = 200
+MOST_BYTES: Final = 512 * 1024
+"""Agents that a source takes, rules for one of them (a test compares both), and bytes
+of a frame with room to spare: of more it takes none, or cuts the link. Whoever is left
+out is not listed, and can be written to all the same."""
+
+TEXT_BYTES: Final = 5
+"""What a packed text takes beside its letters, at most."""
+
 Put = Callable[..., None]
 
 
@@ -49,6 +59,7 @@ class Presence:
 def exposed_rows(rules: LinkRules, names: list[str]) -> list[list[Any]]:
     """Of agents that are there: `[name, who may see it, who may not]`."""
     rows: list[list[Any]] = []
+    room = MOST_BYTES
     for name in names:
         allows, denies = (
             [
@@ -58,8 +69,12 @@ def exposed_rows(rules: LinkRules, names: list[str]) -> list[list[Any]]:
             ]
             for some in (_exposing(rules), _forbidding(rules))
         )
-        if allows:
-            rows.append([name, allows, denies])
+        if not allows or len(allows) + len(denies) > MOST_LINES:
+            continue
+        room -= sum(len(text) + TEXT_BYTES for text in (name, *allows, *denies))
+        if room < 0 or len(rows) == MOST_TOLD:
+            break
+        rows.append([name, allows, denies])
     return rows
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from ipcbus.broker import grants
+from ipcbus.broker import links as broker_links
 from ipcbus.doors.cli import bridge_rules
 from ipcbus.protocol.limits import MAX_META
 from ipcbus.protocol.pieces import pack_map
+from ipcbus_bridges import presence
 from ipcbus_bridges.runner import Bridge
 from tests.bridges.cluster import Cluster
 
@@ -53,3 +58,29 @@ def test_a_few_are_told_all() -> None:
     said = _said(MANY[:3], ["* -> eve"])
     assert (said["allow"], said["deny"]) == (MANY[:3], ["* -> eve"])
     assert "untold" not in said
+
+
+# --- who is shown --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "rules", "shown"),
+    [(1200, 1, presence.MOST_TOLD), (1000, 150, 200), (5, 201, 0)],
+    ids=["agents", "bytes", "lines"],
+)
+def test_of_very_many_agents_as_many_are_shown_as_the_source_takes(
+    town: Cluster, names: int, rules: int, shown: int
+) -> None:
+    allows = [f"team{n}.* -> *@prod expose" for n in range(rules)]
+    there, _ = town.bridge("dev", "prod", *allows)
+    rows = presence.exposed_rows(there.one_way, [f"agent{n}" for n in range(names)])
+    assert shown <= len(rows) <= presence.MOST_TOLD
+    assert len(rows) == shown or rules == 150
+    body = pack_map(rows)
+    assert len(body) < presence.MOST_BYTES
+    assert there.source.ask("publish", body=body)[0] == [len(rows)]
+
+
+def test_the_bounds_of_who_is_shown_are_those_of_a_broker() -> None:
+    assert presence.MOST_TOLD == broker_links.MOST_PUBLISHED
+    assert presence.MOST_LINES == grants.MOST_RULES

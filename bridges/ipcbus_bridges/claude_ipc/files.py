@@ -32,7 +32,7 @@ def told(entry: Entry, folder: Path) -> Entry:
 def sweep(folder: Path, kept_s: float, now: float | None = None) -> None:
     """Remove files that have been kept for so long."""
     oldest = (time.time() if now is None else now) - kept_s
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # it is not there yet, or somebody has put another there
         for path in (folder / FOLDER).iterdir():
             with suppress(OSError):
                 if path.lstat().st_mtime < oldest:

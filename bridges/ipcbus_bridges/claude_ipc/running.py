@@ -17,6 +17,7 @@ from ipcbus_bridges.claude_ipc.limits import DEFAULTS, Limits
 from ipcbus_bridges.claude_ipc.people import People
 from ipcbus_bridges.claude_ipc.server import HOST, Server, listen, room
 from ipcbus_bridges.claude_ipc.state import State
+from ipcbus_bridges.wording import told
 
 PORT: Final = 9876
 RATE: Final = 100
@@ -94,7 +95,7 @@ async def _run(
             say(line)
         keeping = [
             asyncio.ensure_future(people.look_after()),
-            asyncio.ensure_future(_look_after(desk, state, limits.file_time)),
+            asyncio.ensure_future(_look_after(desk, state, limits.file_time, say)),
         ]
         await stopped.wait()
         for task in keeping:
@@ -121,9 +122,13 @@ def _first_words(network: str, port: int, secret: str, rate: int) -> list[str]:
     return [*lines, f"claude-ipc ({HOST}:{port}) -> {network}: running"]
 
 
-async def _look_after(desk: Desk, state: State, kept_s: float) -> None:
+async def _look_after(desk: Desk, state: State, kept_s: float, say: Say) -> None:
+    """For ever, whatever goes wrong: else files would pile up, and nobody knew."""
     while True:
-        with suppress(ipcbus.IpcbusError):
-            await asyncio.to_thread(desk.save_seen)
-        await asyncio.to_thread(files.sweep, state.folder, kept_s)
+        try:
+            with suppress(ipcbus.IpcbusError):
+                await asyncio.to_thread(desk.save_seen)
+            await asyncio.to_thread(files.sweep, state.folder, kept_s)
+        except Exception as error:  # noqa: BLE001 - it is said, and tried again
+            say(f"looking after files and sessions failed: {told(repr(error))}")
         await asyncio.sleep(LOOK_AFTER_S)

@@ -192,3 +192,8 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert found["instances"][0] == {"id": "agent-0", "last_seen": mail.timestamp(AT)}
     assert "left_out" not in json.loads(mail.listing(rows[:3]))
     assert len(mail.listing(rows, LEAST)) <= LEAST
+
+
+def test_a_file_where_the_folder_should_be_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / files.FOLDER).write_text("not a folder")
+    files.sweep(tmp_path, KEPT_S)
