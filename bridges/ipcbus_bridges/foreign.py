@@ -94,6 +94,7 @@ class Foreign:
     poll_s = 1.0
     retry_s = RETRY_S
     keep_ms = 8 * 24 * 3600 * 1000
+    _epoch = 0
 
     def __init__(self, given: str, peer: str) -> None:
         self.network, _, self.where = given.partition(":")
@@ -149,7 +150,9 @@ class Foreign:
         done([self.keep_ms], None)
 
     def lead(self, terms: dict[str, Any], done: Done) -> None:
-        done([True, _now(), False], None)
+        # What it gives rises, also when the clock is put back.
+        Foreign._epoch = max(_now(), Foreign._epoch + 1)
+        done([True, Foreign._epoch, False], None)
 
     def report(self, said: dict[str, Any], done: Done) -> None:
         done([True, False, 0], None)
@@ -196,7 +199,7 @@ class Foreign:
         """Nothing is under way."""
         self._most = (0, 0)
         self._out: dict[int, Mail] = {}
-        self._put_off: dict[Stream, int] = {}
+        self._put_off: dict[Stream, float] = {}
         self._last = 0
         self._next_poll = 0.0
         while not self._jobs.empty():
@@ -270,7 +273,7 @@ class Foreign:
 
     def _waiting(self) -> Iterator[Mail]:
         """What is not under way, and may be."""
-        now, (most, most_bytes) = _now(), self._most
+        now, (most, most_bytes) = time.monotonic(), self._most
         there = {mail.id for mail in self._out.values()}
         size = sum(len(mail.body) for mail in self._out.values())
         self._put_off = {s: until for s, until in self._put_off.items() if until > now}
@@ -289,7 +292,7 @@ class Foreign:
                 if outcome == "refused":
                     self.refused(mail, status, reason)
                 elif outcome == "deferred":
-                    self._put_off[_stream(mail)] = _now() + delay_ms
+                    self._put_off[_stream(mail)] = time.monotonic() + delay_ms / 1000
                 elif outcome != "released":
                     self.done(mail)
         self._next_poll = 0.0

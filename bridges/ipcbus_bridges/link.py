@@ -281,6 +281,8 @@ class Link:
         self.moving.problem = told(reason)
 
     def tick(self, now: int) -> None:
+        if self._next_report > now + ASK_MS:  # the clock was put back
+            self._next_report = self._next_ask = now
         there = all(self._up.values())
         waiting = self.state in (
             "standby",

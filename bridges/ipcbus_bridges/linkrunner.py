@@ -28,7 +28,7 @@ from ipcbus_bridges.actions import (
 )
 from ipcbus_bridges.attachments import Brought, Fetches, bring
 from ipcbus_bridges.ends import Done, End
-from ipcbus_bridges.link import Link
+from ipcbus_bridges.link import ASK_MS, Link
 from ipcbus_bridges.moving import Item, Moving
 from ipcbus_bridges.presence import Presence
 from ipcbus_bridges.rules import LinkRules, Terms
@@ -81,7 +81,8 @@ class LinkRunner:
             for name, end in self._ends.items():
                 end.open(lambda event, name=name: self._put(self._told, name, event))  # type: ignore[misc]
             while not self._stopping:
-                self._step(max(0, self.link.wake_at() - _now()) / 1000)
+                # No longer than that, for the clock may be put back meanwhile.
+                self._step(min(max(0, self.link.wake_at() - _now()), ASK_MS) / 1000)
         except Exception as error:
             self._last_words(error)
             raise

@@ -42,7 +42,8 @@ class Presence:
 
     def tell(self, now: int, state: str) -> None:
         """Tell who is there, if it is time to; answers come by themselves."""
-        if state != "running" or now < self._next or not self.rules.exposed():
+        waits = 0 < self._next - now <= EVERY_MS  # more, if the clock was put back
+        if state != "running" or waits or not self.rules.exposed():
             return
         self._next = now + EVERY_MS
         self._destination.present(
