@@ -179,11 +179,11 @@ def blob_begin(desk: Desk, turn: Turn, session: Session, sha: str, size: int) ->
 def blob_write(
     desk: Desk, turn: Turn, session: Session, sha: str, offset: int, *, body: bytes
 ) -> Any:
-    return [desk.blobs.write(session.agent, sha, offset, body)]
+    return [desk.blobs.write(session.agent, sha, offset, body, turn.now.wall)]
 
 
 def blob_seal(desk: Desk, turn: Turn, session: Session, sha: str) -> Any:
-    desk.blobs.seal(session.agent, sha)
+    desk.blobs.seal(session.agent, sha, turn.now.wall)
     return []
 
 

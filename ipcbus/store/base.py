@@ -218,11 +218,14 @@ class Crossings(Protocol):
 class Blobs(Protocol):
     """Attachments, stored once by SHA-256, in pieces.
 
-    One that was never announced, or has been purged, is `NoSuchMessage`.
+    Until its hash is known to be right, each upload has a name of its own, and gets
+    the SHA-256 for a name when it is sealed. One that was never announced, has been
+    dropped, or of which purging has taken anything, is `NoSuchMessage`.
     """
 
     def begin(self, sha256: str, size: int, owner: int, at: int) -> Blob:
-        """Announce one; one that is there already is returned as it is."""
+        """Announce one; one that is there already is returned as it is, and if nothing
+        refers to it, its time to be purged starts anew."""
 
     def get(self, sha256: str) -> Blob | None: ...
 
@@ -235,13 +238,24 @@ class Blobs(Protocol):
     def seal(self, sha256: str) -> None:
         """It is whole and its hash was right."""
 
+    def rename(self, upload: str, sha256: str) -> None:
+        """Call one otherwise; who else was called so is dropped."""
+
+    def drop(self, sha256: str) -> None:
+        """Forget one to which no message refers, if it is there. Its pieces may go
+        later, when house is kept."""
+
+    def own(self, sha256: str, agent: int) -> None:
+        """`agent` uploaded it too: remembered for as long as it is here."""
+
     def read(self, sha256: str, offset: int, length: int) -> bytes: ...
 
     def link(self, seq: int, sha256: str) -> None:
         """Message `seq` refers to it; it stays while any such message does."""
 
     def readable(self, sha256: str, agent: int) -> bool:
-        """Whether `agent` sent it or a message that refers to it, or was sent one."""
+        """Whether `agent` uploaded it, or sent or was sent a message that refers to
+        it."""
 
 
 class Archive(Protocol):

@@ -196,6 +196,9 @@ class _Blobs:
         self.get = blobs.get
         self.restart = blobs.restart
         self.seal = blobs.seal
+        self.rename = blobs.rename
+        self.drop = blobs.drop
+        self.own = blobs.own
         self.read = blobs.read
         self.link = blobs.link
         self.readable = blobs.readable

@@ -35,6 +35,7 @@ KEPT = {
             "blobs",
             "blob_chunks",
             "blob_links",
+            "blob_owners",
             "pins",
             "reply_grants",
             "audit",

@@ -6,10 +6,22 @@ from pathlib import Path
 
 import apsw
 
-from ipcbus.store.records import Entry, Key, Mailbox, Run, Waiting
+from ipcbus.store.base import UNUSED_BLOB_MS
+from ipcbus.store.records import Blob, Entry, Key, Mailbox, Run, Waiting
 from ipcbus.store.sqlite import SqliteStore
 from ipcbus.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS
-from tests.store.making import ALICE, BOB, CAROL, RANK, fill, key, row, turn, waiting
+from tests.store.making import (
+    ALICE,
+    BOB,
+    CAROL,
+    RANK,
+    fill,
+    key,
+    maintain,
+    row,
+    turn,
+    waiting,
+)
 
 ALL = (-1, 0), 1000, 1 << 30
 
@@ -132,6 +144,24 @@ def test_dead_letters_totals_and_counters_of_the_second_schema_stay(
         {"accepted": 3},
         [Mailbox(2, 2, 199)],
     )
+
+
+def test_attachments_of_the_fifth_schema_can_be_read(tmp_path: Path) -> None:
+    db = of_schema(tmp_path, 5)
+    sha = "ab" * 32
+    db.execute("INSERT INTO blobs VALUES(?, 6, 6, 1, ?, 0)", (sha, ALICE))
+    for at, piece in ((0, b"abc"), (3, b"def")):
+        db.execute("INSERT INTO blob_chunks VALUES(?, ?, ?)", (sha, at, piece))
+    db.close()
+    store = upgraded(tmp_path)
+    store.open()
+    assert store.blobs.get(sha) == Blob(sha, 6, 6, 1, ALICE)
+    assert store.blobs.read(sha, 1, 4) == b"bcde"
+    maintain(store, 1, 0)
+    maintain(store, 1 + UNUSED_BLOB_MS, 0)
+    assert store._db.number("SELECT count(*) FROM blob_chunks") == 0
+    assert store._db.number("SELECT count(*) FROM blobs") == 0
+    store.close()
 
 
 def test_a_database_that_never_counted_anything_is_upgraded(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ SCHEMAS = (
     "c01f08376e97d38b",
     "22dee23b2cb86121",
     "aef9c9cd625fd7e7",
+    "13a5c949b5dbaca9",
 )
 """Fingerprints of the schemas, in their order. A new migration adds one; a change of
 one that is here breaks databases that have it."""

@@ -100,6 +100,24 @@ class MemoryBlobs:
         self._state.write()
         self._state.blobs.put(sha256, upload._replace(sealed=1))
 
+    def rename(self, upload: str, sha256: str) -> None:
+        found = self._must_get(upload)
+        self.drop(sha256)
+        self._state.blobs.pop(upload)
+        self._state.blobs.put(sha256, found)
+
+    def drop(self, sha256: str) -> None:
+        self._state.write()
+        upload = self._state.blobs.pop(sha256)
+        if upload is not None:
+            self._state.use(-upload.stored)
+
+    def own(self, sha256: str, agent: int) -> None:
+        upload = self._must_get(sha256)
+        self._state.write()
+        others = upload.others | {agent}
+        self._state.blobs.put(sha256, upload._replace(others=others))
+
     def read(self, sha256: str, offset: int, length: int) -> bytes:
         found, at = [], 0
         for piece in self._must_get(sha256).pieces:
@@ -119,7 +137,7 @@ class MemoryBlobs:
 
     def readable(self, sha256: str, agent: int) -> bool:
         upload = self._state.blobs.get(sha256)
-        if upload and upload.owner == agent:
+        if upload and (upload.owner == agent or agent in upload.others):
             return True
         for linked, seq in self._state.linked.after((sha256,)):
             if linked != sha256:

@@ -52,7 +52,8 @@ class Grave(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """An attachment. `unused_since` is 0 while in use, or not looked at yet."""
+    """An attachment. `unused_since` is 0 while in use, or not looked at yet; `others`
+    uploaded it when it was there already."""
 
     size: int
     stored: int
@@ -60,6 +61,7 @@ class Upload(NamedTuple):
     sealed: int
     owner: int
     unused_since: int
+    others: frozenset[int] = frozenset()
 
 
 class State:

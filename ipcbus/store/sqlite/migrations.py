@@ -234,12 +234,31 @@ def _pauses(db: apsw.Connection) -> None:
     db.execute(_PAUSES)
 
 
+_UPLOADS = """
+-- Under which its pieces are in blob_chunks: a row may change its name at once, however
+-- many pieces it has. An upload has a name of its own until its hash is known, and one
+-- that is being purged has one that nobody asks for.
+ALTER TABLE blobs ADD COLUMN pieces TEXT NOT NULL DEFAULT '';
+UPDATE blobs SET pieces = sha256;
+
+-- Who uploaded an attachment that was there already.
+CREATE TABLE blob_owners(
+    sha256 TEXT, agent INTEGER, PRIMARY KEY(sha256, agent)
+) WITHOUT ROWID;
+"""
+
+
+def _uploads(db: apsw.Connection) -> None:
+    db.execute(_UPLOADS)
+
+
 MIGRATIONS: Final[tuple[Callable[[apsw.Connection], None], ...]] = (
     _first,
     _links,
     _runs,
     _eras,
     _pauses,
+    _uploads,
 )
 
 KNOWN: Final = len(MIGRATIONS)

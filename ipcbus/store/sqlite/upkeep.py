@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from ipcbus.store.base import FOREIGN_ID_MS, ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
+from ipcbus.store.sqlite.blobs import drop
 from ipcbus.store.sqlite.crossings import SqliteCrossings
 from ipcbus.store.sqlite.database import Database
 from ipcbus.store.sqlite.eras import Eras
@@ -166,21 +167,23 @@ class Upkeep:
         marked with the time, and deleted if it still has none an hour later."""
         self._mark_unused(now, limit)
         old = self._db.one(
-            "SELECT sha256 FROM blobs"
+            "SELECT sha256, pieces FROM blobs"
             " WHERE unused_since > 0 AND unused_since <= ? LIMIT 1",
             (now - UNUSED_BLOB_MS,),
         )
         if old is None:
             return False
+        sha256, pieces = old
+        drop(self._db, sha256)  # no message may refer to what is half gone
         db = self._db.write()
         # A chunk is as much work as sixty messages.
         db.execute(
             "DELETE FROM blob_chunks WHERE rowid IN"
             " (SELECT rowid FROM blob_chunks WHERE sha256 = ? LIMIT ?)",
-            (*old, max(1, limit // 64)),
+            (pieces, max(1, limit // 64)),
         )
         if db.changes() == 0:
-            db.execute("DELETE FROM blobs WHERE sha256 = ?", old)
+            db.execute("DELETE FROM blobs WHERE sha256 = 'gone/' || ?", (pieces,))
         return True
 
     def _mark_unused(self, now: int, limit: int) -> None:

@@ -80,12 +80,93 @@ def test_one_that_was_never_announced_is_no_such_message(store: Store) -> None:
         lambda: store.blobs.seal(SHA),
         lambda: store.blobs.read(SHA, 0, 1),
         lambda: store.blobs.link(1, SHA),
+        lambda: store.blobs.rename(SHA, "other"),
+        lambda: store.blobs.own(SHA, ALICE),
     ):
         with pytest.raises(NoSuchMessage):
             call()
     store.mail.add([row(1)], [entry(1)])
     store.commit()  # the turn is not void
     assert store.mail.get(key(1)) is not None
+
+
+def test_an_upload_gets_its_name_when_it_is_whole(store: Store) -> None:
+    with turn(store):
+        store.blobs.begin("mine", 6, BOB, 1)
+        store.blobs.append("mine", b"abc")
+    with turn(store):
+        store.blobs.append("mine", b"def")
+        store.blobs.seal("mine")
+        store.blobs.rename("mine", SHA)
+    assert store.blobs.get("mine") is None
+    assert store.blobs.get(SHA) == Blob(SHA, 6, 6, 1, BOB)
+    assert store.blobs.read(SHA, 1, 4) == b"bcde"
+    with turn(store):  # the name that it had is free again
+        assert store.blobs.begin("mine", 1, CAROL, 1).stored == 0
+        store.blobs.append("mine", b"x")
+    assert store.blobs.read(SHA, 0, 9) == b"abcdef"
+    assert store.blobs.read("mine", 0, 9) == b"x"
+
+
+def test_who_had_the_name_before_is_dropped(store: Store) -> None:
+    upload(store, b"old")
+    with turn(store):
+        store.blobs.own(SHA, CAROL)
+        store.blobs.begin("mine", 3, BOB, 1)
+        store.blobs.append("mine", b"new")
+        store.blobs.rename("mine", SHA)
+    assert store.blobs.read(SHA, 0, 9) == b"new"
+    assert [a for a in (ALICE, BOB, CAROL) if store.blobs.readable(SHA, a)] == [BOB]
+
+
+def test_one_that_is_dropped_is_gone_at_once_and_its_name_is_free(
+    store: Store,
+) -> None:
+    upload(store, b"abc", b"def")
+    with turn(store):
+        store.blobs.drop(SHA)
+        store.blobs.drop("never was")
+    assert store.blobs.get(SHA) is None
+    upload(store, b"x", owner=BOB)
+    maintain(store, 2, ID_MS)
+    assert store.blobs.read(SHA, 0, 9) == b"x"
+    assert store.blobs.get(SHA) == Blob(SHA, 1, 1, 1, BOB)
+
+
+def test_several_may_have_uploaded_it_as_long_as_it_is_here(store: Store) -> None:
+    upload(store, b"abc")
+    with turn(store):
+        store.blobs.own(SHA, BOB)
+        store.blobs.own(SHA, BOB)
+    assert [a for a in (ALICE, BOB, CAROL) if store.blobs.readable(SHA, a)] == [
+        ALICE,
+        BOB,
+    ]
+    maintain(store, 1 + UNUSED_BLOB_MS, ID_MS)
+    upload(store, b"abc", owner=CAROL)
+    assert [a for a in (ALICE, BOB, CAROL) if store.blobs.readable(SHA, a)] == [CAROL]
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_one_of_which_purging_has_taken_anything_is_not_there(
+    store: Store, steps: int
+) -> None:
+    pieces = [bytes([number]) for number in range(4)]
+    upload(store, *pieces)
+    for _ in range(steps):
+        with turn(store):
+            store.archive.maintain(1 + UNUSED_BLOB_MS, ID_MS, 10)
+    assert store.blobs.get(SHA) is None
+    fill(store, [1])
+    store.begin()
+    with pytest.raises(NoSuchMessage):
+        store.blobs.link(1, SHA)
+    store.commit()
+    upload(store, *pieces, at=1 + UNUSED_BLOB_MS)
+    with turn(store):
+        store.blobs.link(1, SHA)
+    maintain(store, 1 + UNUSED_BLOB_MS, ID_MS)
+    assert store.blobs.read(SHA, 0, 9) == b"".join(pieces)
 
 
 def test_only_those_who_took_part_may_read(store: Store) -> None:

@@ -191,6 +191,22 @@ class SameAnswers(RuleBasedStateMachine):
             self.both(lambda s: s.blobs.link(seq, sha) if there else None)
 
     @precondition(lambda self: self.in_turn)
+    @rule(sha=SHAS, other=SHAS, agent=AGENTS, what=st.integers(0, 3))
+    def end_an_upload(self, sha: str, other: str, agent: int, what: int) -> None:
+        there = self.both(lambda s: s.blobs.get(sha))
+        if what == 0:
+            self.both(lambda s: s.blobs.begin(f"{sha}/1", 9, agent, self.seq))
+            self.both(lambda s: s.blobs.append(f"{sha}/1", b"abc"))
+            self.both(lambda s: s.blobs.seal(f"{sha}/1"))
+            self.both(lambda s: s.blobs.rename(f"{sha}/1", other))
+        elif what == 1:
+            self.both(lambda s: s.blobs.own(sha, agent) if there else None)
+        elif what == 2 and there and not there.sealed:
+            self.both(lambda s: s.blobs.restart(sha))
+        elif what == 3:
+            self.both(lambda s: s.blobs.drop(sha))
+
+    @precondition(lambda self: self.in_turn)
     @rule(now=st.integers(0, 50), history=st.sampled_from([0, 10, ID_MS]))
     def keep_house(self, now: int, history: int) -> None:
         for at in (now, now + ID_MS, now + 2 * ID_MS)[: 1 + now % 3]:
