@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -52,14 +52,13 @@ def upload(
 ) -> Attachment:
     """Store a file, or bytes, at the broker. `timeout` is for each chunk.
 
-    Raises `UsageError` (the file cannot be read), `BoundExceeded`, `Disconnected`.
+    Raises `UsageError` (the file cannot be read, or changes meanwhile),
+    `BoundExceeded`, `Disconnected`.
     """
     if name is None:
         name = "attachment" if isinstance(source, bytes) else Path(source).name
     with _opened(source) as file:
-        sha256, size = _digest(file)
-        if size > MAX_ATTACHMENT:
-            raise BoundExceeded(bound="attachment", value=size, limit=MAX_ATTACHMENT)
+        sha256, size = file.digest()
         upload = _Upload(client, file, sha256, size, progress, timeout)
         for left in reversed(range(TRIES)):
             try:
@@ -69,9 +68,12 @@ def upload(
                 if not left or client.closed:
                     raise
             except InvalidMessage as error:
-                # The broker is a new one that knows of no upload, or another session
-                # of this agent uploads the same file.
-                if not left or error.field not in ("offset", "sha256"):
+                # The broker is a new one that knows of no upload, or the bytes were
+                # not those: of this file, or of one that another session of this
+                # agent began to upload.
+                if error.field == "attachment" and file.digest() != (sha256, size):
+                    raise file.changed() from error
+                if not left or error.field not in ("offset", "sha256", "attachment"):
                     raise
     return Attachment(sha256, size, name, content_type)
 
@@ -80,7 +82,7 @@ class _Upload:
     def __init__(
         self,
         client: Client,
-        file: BinaryIO,
+        file: _Source,
         sha256: str,
         size: int,
         progress: Progress | None,
@@ -99,12 +101,9 @@ class _Upload:
         if there == self._size and self._size > 0:
             return
         under_way: deque[Pending[tuple[Any, bytes]]] = deque()
-        self._file.seek(there)
         offset = there
         while offset < self._size:
-            piece = self._file.read(CHUNK)
-            if not piece:
-                raise UsageError(reason="the file became shorter while it was read")
+            piece = self._file.read(offset, min(CHUNK, self._size - offset))
             args = ("blob_write", self._sha256, offset)
             under_way.append(self._client.start_call(*args, body=piece))
             offset += len(piece)
@@ -133,22 +132,19 @@ def download(
     """Fetch an attachment into the file `path`, replacing it.
 
     Raises `NotPermitted` (it was not sent to you), `RemoteProtocolError` (what came
-    does not have the hash), `UsageError` (the file cannot be written).
+    does not have the hash), `UsageError` (the file cannot be written). After any of
+    them `path` is as it was before.
     """
     target = Path(path)
-    try:
-        with _new_file(target) as file:
-            _fetch(client, attachment, file, progress or (lambda a, b: None), timeout)
-    except OSError as error:
-        reason = f"{target} cannot be written: {error.strerror}"
-        raise UsageError(reason=reason) from error
+    with _new_file(target) as write:
+        _fetch(client, attachment, write, progress or (lambda a, b: None), timeout)
     return target
 
 
 def _fetch(
     client: Client,
     attachment: Attachment,
-    file: BinaryIO,
+    write: Callable[[bytes], None],
     progress: Progress,
     timeout: float,
 ) -> None:
@@ -164,7 +160,7 @@ def _fetch(
             break
         _, piece = under_way.popleft().result(timeout)
         digest.update(piece)
-        file.write(piece)
+        write(piece)
         done += len(piece)
         progress(done, size)
     if done != size or digest.hexdigest() != sha256:
@@ -173,36 +169,88 @@ def _fetch(
 
 
 @contextmanager
-def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when all went well, and else never was."""
-    fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+def _new_file(target: Path) -> Iterator[Callable[[bytes], None]]:
+    """Writes a file that gets its name when all went well, and else never was."""
+    told = f"{target} cannot be written"
+    prefix = f".{target.name[:40]}."  # with what is added, no longer than names may be
+    with _told(told):
+        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+    file = os.fdopen(fd, "wb")
+
+    def write(piece: bytes) -> None:
+        with _told(told):
+            file.write(piece)
+
     try:
-        with os.fdopen(fd, "wb") as file:
-            yield file
+        yield write
+        with _told(told):
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(target)
+            file.close()
+            Path(temporary).replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # what it could not write before, it cannot now
+            file.close()
+        with suppress(OSError):
+            Path(temporary).unlink(missing_ok=True)
         raise
 
 
+class _Source:
+    """What is uploaded; the one place where it is read."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def digest(self) -> tuple[str, int]:
+        """Its SHA-256 and its size. Raises `BoundExceeded` as soon as that is known."""
+        digest, size = hashlib.sha256(), 0
+        with _told(f"{self._name} cannot be read"):
+            _check_size(self._file.seek(0, os.SEEK_END))
+            self._file.seek(0)
+            while piece := self._file.read(CHUNK):
+                digest.update(piece)
+                size += len(piece)
+                _check_size(size)  # it may grow, or be no file with an end
+        return digest.hexdigest(), size
+
+    def read(self, at: int, size: int) -> bytes:
+        with _told(f"{self._name} cannot be read"):
+            self._file.seek(at)
+            piece = self._file.read(size)
+        if len(piece) < size:
+            raise self.changed()
+        return piece
+
+    def changed(self) -> UsageError:
+        return UsageError(reason=f"{self._name} changed while it was read")
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_ATTACHMENT:
+        raise BoundExceeded(bound="attachment", value=size, limit=MAX_ATTACHMENT)
+
+
 @contextmanager
-def _opened(source: str | Path | bytes) -> Iterator[BinaryIO]:
+def _opened(source: str | Path | bytes) -> Iterator[_Source]:
     if isinstance(source, bytes):
-        yield BytesIO(source)
+        yield _Source(BytesIO(source), "what is uploaded")
         return
+    with _told(f"{source} cannot be read"):
+        file = Path(source).open("rb")  # noqa: SIM115  (closed below)
+    with file:
+        yield _Source(file, str(source))
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What the system says of a file is said to the caller, as what it means.
+
+    Also a `ValueError`, of a path that can be none.
+    """
     try:
-        with Path(source).open("rb") as file:
-            yield file
-    except OSError as error:
-        reason = f"{source} cannot be read: {error.strerror}"
-        raise UsageError(reason=reason) from error
-
-
-def _digest(file: BinaryIO) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    while piece := file.read(CHUNK):
-        digest.update(piece)
-        size += len(piece)
-    return digest.hexdigest(), size
+        yield
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(reason=f"{what}: {why}") from error

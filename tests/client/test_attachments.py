@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ipcbus import Attachment, Client
 from ipcbus.client import attachments
-from ipcbus.errors import NotPermitted, RemoteProtocolError, UsageError
+from ipcbus.errors import (
+    BoundExceeded,
+    NotPermitted,
+    RemoteProtocolError,
+    UsageError,
+)
 from ipcbus.networks import BrokerInfo, Network
-from ipcbus.protocol.limits import CHUNK
+from ipcbus.protocol.limits import CHUNK, MAX_ATTACHMENT
 from tests.client.conftest import Connect
 
 
@@ -83,6 +91,203 @@ def test_files_that_cannot_be_read_or_written(alice: Client, tmp_path: Path) -> 
     attachment = alice.upload(b"x")
     with pytest.raises(UsageError, match="cannot be written"):
         alice.download(attachment, tmp_path / "no" / "folder")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 300, "."])
+def test_a_path_that_can_be_no_file(
+    alice: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        alice.upload(path)
+    with pytest.raises(UsageError, match="cannot be written"):
+        alice.download(alice.upload(b"x"), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_have_the_longest_name(alice: Client, tmp_path: Path) -> None:
+    path = alice.download(alice.upload(b"x"), tmp_path / ("n" * 255))
+    assert path.read_bytes() == b"x"
+
+
+class FailingFile(BytesIO):
+    """A file on a disk that fails at the `fails_at`th read or write."""
+
+    def __init__(self, content: bytes, fails_at: int, error: OSError) -> None:
+        super().__init__(content)
+        self._left, self._error = fails_at, error
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise self._error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._count()
+        return super().read(size)
+
+    def write(self, data: Any, /) -> int:
+        self._count()
+        return super().write(data)
+
+    def fileno(self) -> int:
+        return os.open(os.devnull, os.O_RDONLY)
+
+
+@pytest.mark.parametrize("fails_at", [0, 2, 4, 6])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "bad disk"), OSError("bad disk")])
+def test_a_file_that_cannot_be_read_to_its_end(
+    alice: Client,
+    big: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_at: int,
+    error: OSError,
+) -> None:
+    with monkeypatch.context() as patch:
+        failing = FailingFile(big, fails_at, error)
+        patch.setattr(Path, "open", lambda *_: failing)
+        with pytest.raises(UsageError, match="cannot be read: bad disk"):
+            alice.upload("a.bin")
+    assert alice.upload(big).size == len(big)
+
+
+@pytest.mark.parametrize("fails_at", [0, 2])
+def test_a_disk_that_gets_full_leaves_nothing(
+    alice: Client,
+    big: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_at: int,
+) -> None:
+    attachment = alice.upload(big)
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def opened(fd: int, mode: str) -> BytesIO:
+        os.close(fd)
+        return FailingFile(b"", fails_at, full)
+
+    target = tmp_path / "kept"
+    target.write_bytes(b"as before")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", opened)
+        with pytest.raises(UsageError, match="cannot be written: No space left"):
+            alice.download(attachment, target)
+    assert target.read_bytes() == b"as before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_disk_that_is_found_full_by_the_sync_leaves_nothing(
+    alice: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attachment = alice.upload(b"x")
+
+    def fsync(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(UsageError, match="cannot be written: No space left"):
+            alice.download(attachment, tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "other"])
+def test_a_file_that_changes_while_it_is_read_is_told_so(
+    alice: Client, big: bytes, tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(big)
+    changed = {
+        "longer": b"x" + big,
+        "shorter": big[:-CHUNK],
+        "other": bytes(len(big)),
+    }[change]
+
+    def progress(done: int, size: int) -> None:
+        if not done:
+            path.write_bytes(changed)
+
+    with pytest.raises(UsageError, match="changed while it was read") as raised:
+        alice.upload(path, progress=progress)
+    assert type(raised.value) is UsageError
+    again = alice.upload(path)
+    assert (again.size, again.sha256) == (
+        len(changed),
+        hashlib.sha256(changed).hexdigest(),
+    )
+
+
+def test_a_file_that_grows_is_sent_as_it_was_when_it_was_begun(
+    alice: Client, big: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(big)
+
+    def progress(done: int, size: int) -> None:
+        with path.open("ab") as file:
+            file.write(b"one more line")
+
+    attachment = alice.upload(path, progress=progress)
+    assert alice.download(attachment, tmp_path / "copy").read_bytes() == big
+
+
+def test_a_file_that_is_too_large_is_not_read_first(
+    alice: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as file:
+        file.truncate(MAX_ATTACHMENT + 1)
+    with pytest.raises(BoundExceeded) as raised:
+        alice.upload(path)
+    assert raised.value.value == MAX_ATTACHMENT + 1
+    monkeypatch.setattr(attachments, "MAX_ATTACHMENT", CHUNK)
+    with pytest.raises(BoundExceeded):
+        alice.upload("/dev/zero")
+
+
+def test_what_a_progress_raises_is_its_own(alice: Client, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+
+    def progress(done: int, size: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        alice.upload(path, progress=progress)
+    attachment = alice.upload(path)
+    with pytest.raises(BrokenPipeError):
+        alice.download(attachment, tmp_path / "copy", progress=progress)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_file_may_be_uploaded_by_two_at_once(
+    alice: Client, connect: Connect, big: bytes, tmp_path: Path
+) -> None:
+    """Two sessions of one agent, the second of which begins in the midst and is done
+    first."""
+    other = connect("alice")
+    second: list[Attachment] = []
+
+    def progress(done: int, size: int) -> None:
+        if done and not second:
+            second.append(other.upload(big))
+
+    attachment = alice.upload(big, progress=progress)
+    assert second == [attachment]
+    path = alice.download(attachment, tmp_path / "whole")
+    assert path.read_bytes() == big
+
+
+def test_an_empty_file_can_be_sent_by_many(
+    alice: Client, bob: Client, tmp_path: Path
+) -> None:
+    for client, to in ((alice, bob), (alice, bob), (bob, alice)):
+        assert to.agent is not None
+        client.send(to.agent, "nothing in it", attach=(client.upload(b"", "empty"),))
+        (message,) = to.receive(timeout=5)
+        path = to.download(message.attachments[0], tmp_path / "empty")
+        assert path.read_bytes() == b""
+        message.ack()
 
 
 @pytest.mark.chaos
