@@ -10,6 +10,7 @@
     slots      which gap is filled by what
     lists      words that mean something, or must not be taken for a name
     forms      the table of all forms
+    leftout    "everyone but bob", which nothing here can send to
     intents    what was understood, and how to say it plainly
     doubts     why a sentence was not carried out
     reading    `parse`: all of the above

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from ipcbus.doors.language import leftout
 from ipcbus.doors.language.intents import Intent, Unsure, plainly
 from ipcbus.doors.language.lists import GROUPS, NEGATIONS, NO_NAMES
 from ipcbus.doors.language.pattern import Sentence
@@ -126,6 +127,13 @@ def several_commands(intent: Intent) -> Unsure:
     return Unsure("two_readings", says, (intent,), (plainly(intent),))
 
 
+def all_but(*read: Intent) -> Unsure:
+    """ "Tell everyone except bob ...": whoever is left out would get it too."""
+    says = "nobody can be left out; name who shall get it, or post to a topic they join"
+    one_at_a_time = ("tell alice: ...", "post to #topic: ...")
+    return Unsure("several", says, read, (*one_at_a_time, *map(plainly, read)))
+
+
 def somebody_near(intent: Intent, name: str, near: Sequence[str]) -> Unsure:
     """Nobody has that name, but somebody has one that is almost the same."""
     key = "to" if "to" in intent.fields else "agent"
@@ -142,12 +150,23 @@ def no_text(intent: Intent) -> Unsure:
     return Unsure("no_text", "what shall the message say?", (), (form,))
 
 
+def _unregister(words: Sequence[Word]) -> Unsure:
+    says = "names are kept; the operator can take an agent's keys away"
+    names = [word.text for word in words[1:] if word.low not in NO_NAMES]
+    example = f"ipcbus revoke {names[-1] if names else 'bob'}"
+    return Unsure("unknown", says, (), (example,))
+
+
 def explained(sentence: Sentence, start: int, near: Iterable[Intent]) -> Unsure:
     """Nothing fits. `near` is what would, if every word could be a name."""
     words = sentence.words[start:]
     if _is_negated(words):
         says = "that says what not to do; nothing was done"
         return Unsure("negation", says, (), _examples(sentence.words))
+    if words and words[0].low.replace("-", "") in ("unregister", "deregister"):
+        return _unregister(words)
+    if leftout.is_of_many(sentence.raw):
+        return all_but()
     for intent in near:
         doubt = _of_fields(intent, words)
         if doubt is not None:

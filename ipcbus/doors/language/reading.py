@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from ipcbus.doors.language import doubts
 from ipcbus.doors.language.forms import Entry, entries, real_words
 from ipcbus.doors.language.intents import Intent, Unsure
+from ipcbus.doors.language.leftout import leaves_out
 from ipcbus.doors.language.lists import (
     LEAD_INS,
     NO_NAMES,
@@ -165,6 +166,8 @@ def _doubt_of_text(intent: Intent, *, asked: bool) -> Unsure | None:
         return None
     if _COMMANDS.search(text):
         return doubts.several_commands(intent)
+    if str(intent.fields.get("to"))[:1] in ("*", "#") and leaves_out(text):
+        return doubts.all_but(intent)
     if intent.action == "send" and _CONDITION.match(text):
         return doubts.when(intent)
     if intent.action == "send" and asked and text.endswith("?"):

@@ -26,6 +26,10 @@ _TAIL: Final = ".'\u2018\u2019"
 """What ends a sentence or a quotation rather than a word."""
 
 
+_PREFIXES: Final = frozenset({"un", "de", "re", "dis", "mis", "non"})
+"""What makes another word of one, often its contrary: "unregister"."""
+
+
 class Word(NamedTuple):
     """A word and what stands between it and the next one.
 
@@ -85,6 +89,8 @@ def slips(typed: str, wanted: str) -> int | None:
         return 0
     allowed = 0 if len(wanted) < 4 else 1 if len(wanted) < 8 else 2
     if not allowed or abs(len(typed) - len(wanted)) > allowed or not typed.isalpha():
+        return None
+    if typed.endswith(wanted) and typed[: -len(wanted)] in _PREFIXES:
         return None
     count = distance(typed, wanted)
     return count if count <= allowed else None

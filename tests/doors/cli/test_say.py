@@ -121,6 +121,8 @@ def test_a_question_waits_for_its_answer(
         ("should I tell bob it works?", "question"),
         ("send bob hi to alice", "two_readings"),
         ("tell bob and alice: hi", "several"),
+        ("tell everyone except bob the build is red", "several"),
+        ("unregister as bob", "unknown"),
         ("tell bob when it works", "condition"),
         ("tell bob", "no_text"),
         ("the build is green", "unknown"),

@@ -50,6 +50,8 @@ def test_the_distance_is_the_same_both_ways_and_nothing_for_the_same(
         ("brdcst", "broadcast", None),
         ("mesge", "message", None),  # two slips in seven letters
         ("mess4ge", "message", None),  # nobody slips to a digit
+        ("unregister", "register", None),  # its contrary
+        ("rebroadcast", "broadcast", None),
     ],
 )
 def test_slips_are_allowed_by_the_length_of_the_word(
