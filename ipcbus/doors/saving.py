@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ipcbus.client.message import Attachment
 from ipcbus.errors import UsageError
@@ -14,6 +14,13 @@ from ipcbus.errors import UsageError
 if TYPE_CHECKING:
     from ipcbus.client.sync import Client
     from ipcbus.protocol.messages import Header
+
+MOST_BYTES: Final = 200
+"""Of a file's name. Linux takes 255; the rest is for a number, and for what a file is
+called until it is whole."""
+
+MOST_SUFFIX: Final = 20
+"""Bytes, with its dot; what is longer is no suffix."""
 
 
 def save_all(
@@ -44,7 +51,17 @@ def file_name(name: str) -> str:
     No folder, no hidden file, no control character, nothing that a shell expands.
     """
     plain = re.sub(r"[^\w.+=,@ -]", "_", name.replace("\\", "/").rpartition("/")[2])
-    return plain.strip(". -")[:200] or "attachment"
+    return _cut(plain.strip(". -")) or "attachment"
+
+
+def _cut(name: str) -> str:
+    """`name` in so many bytes, with its suffix and without half a letter."""
+    stem, dot, suffix = name.rpartition(".")
+    ending = (dot + suffix).encode()
+    if not stem or len(ending) > MOST_SUFFIX:
+        stem, ending = name, b""
+    room = MOST_BYTES - len(ending)
+    return (stem.encode()[:room] + ending).decode(errors="ignore")
 
 
 def free_path(folder: Path, name: str) -> Path:

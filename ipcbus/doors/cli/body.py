@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,16 @@ def upload(client: Client, message: dict[str, Any]) -> dict[str, Any]:
     from ipcbus.doors.cli.progress import Progress  # only for who attaches
 
     stored = tuple(
-        client.upload(path, progress=Progress(path)) for path in message["attach"]
+        client.upload(path, _sendable(path), progress=Progress(path))
+        for path in message["attach"]
     )
     return {**message, "attach": stored}
+
+
+def _sendable(path: str) -> str:
+    """The name of a file as text: that of a file may be any bytes, and on the wire all
+    text is UTF-8."""
+    return os.fsencode(Path(path).name).decode(errors="replace")
 
 
 def read(words: Sequence[str], file: Path | None) -> str | bytes:
