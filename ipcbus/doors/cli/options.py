@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from ipcbus.doors.cli.quick import seconds
+from ipcbus.protocol.fields import is_plain
+from ipcbus.protocol.limits import MAX_DEPTH
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,13 +84,43 @@ def operator(command: F) -> F:
 # --- of what a message is made of ---------------------------------------------
 
 
-def _json(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
+def structured(text: str) -> Any:
+    """JSON that a message can carry. Raises `click.BadParameter` that says why not."""
     try:
-        return json.loads(value)
+        found = json.loads(text, parse_int=_int, parse_float=_float, parse_constant=_no)
+        json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise click.BadParameter(_TOO_DEEP) from error
+    except UnicodeEncodeError as error:
+        reason = "it has half a letter (a lone surrogate), which is no text"
+        raise click.BadParameter(reason) from error
     except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}", ctx, param) from error
+        raise click.BadParameter(f"not JSON: {error}") from error
+    if not is_plain(found):
+        raise click.BadParameter(_TOO_DEEP)
+    return found
+
+
+_TOO_DEEP: Final = f"it is nested too deeply: over {MAX_DEPTH} levels"
+
+
+def _int(text: str) -> int:
+    if len(text) > len("-9223372036854775808") or not is_plain(int(text)):
+        raise ValueError(f"{text[:30]} is over 64 bits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    found = float(text)
+    return found if isfinite(found) else _no(text)
+
+
+def _no(text: str) -> NoReturn:
+    raise ValueError(f"{text[:30]} is no number that JSON has")
+
+
+def _json(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    return None if value is None else structured(value)
 
 
 def _pairs(

@@ -118,6 +118,8 @@ def test_a_broadcast_reaches_everyone_but_its_sender(
     [
         (("bob",), "usage", 2),
         (("bob", "hi", "--data", "{"), "usage", 2),
+        (("bob", "hi", "--data", "[" * 100_000), "usage", 2),
+        (("bob", "hi", "--data", r'["\ud83d"]'), "usage", 2),
         (("bob", "hi", "--header", "novalue"), "usage", 2),
         (("bob", "hi", "--ttl", "soon"), "usage", 2),
         (("bob", "hi", "--file", "/nonexistent"), "usage", 2),
