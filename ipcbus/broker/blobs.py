@@ -76,9 +76,8 @@ class Attachments:
         if mine >= MOST_UPLOADS and (agent, hash_) not in self._uploads:
             raise BoundExceeded(bound="uploads", value=mine + 1, limit=MOST_UPLOADS)
         name = None if self._sealed(hash_) else f"{hash_}/{agent}"
-        room = self._store.room()
-        if name is not None and size > room:
-            raise BoundExceeded(bound="store", value=size, limit=room)
+        if name is not None:
+            self._check_room(size)
         self._store.blobs.drop(f"{hash_}/{agent}")  # also what a former broker left
         if name is not None:
             self._store.blobs.begin(name, size, agent, wall)
@@ -97,6 +96,8 @@ class Attachments:
             raise InvalidMessage(field="offset", reason=f"must be {upload.received}")
         new = data[upload.received - offset :]
         if upload.name is not None:
+            # The store would make the whole turn void, and with it the broker's life.
+            self._check_room(len(new))
             self._store.blobs.append(upload.name, new)
         upload.hash.update(new)
         upload.received += len(new)
@@ -149,6 +150,11 @@ class Attachments:
             self._throw_away(self._uploads.pop(key))
 
     # --- what there is -------------------------------------------------------------
+
+    def _check_room(self, size: int) -> None:
+        room = self._store.room()
+        if size > room:
+            raise BoundExceeded(bound="store", value=size, limit=room)
 
     def _sealed(self, hash_: str) -> Blob | None:
         blob = self._store.blobs.get(hash_)

@@ -20,11 +20,11 @@ still write to its own memory. That there is one broker rests on the lock alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ipcbus.errors import BoundExceeded, UsageError
+from ipcbus.errors import UsageError
 from ipcbus.networks import MEMORY, Network
 from ipcbus.protocol.limits import MIB
 from ipcbus.store.base import Archive, Blobs, Crossings, Mail, Registry
@@ -93,7 +93,6 @@ class VolatileStore:
     def _parts(self) -> None:
         self._registry = _Registry(self._names.registry, self._memory.registry)
         self._crossings = _Crossings(self._names.crossings, self._memory.crossings)
-        self._blobs = _Blobs(self._memory.blobs, self.room)
         self._archive = _Archive(self._names.archive, self._memory.archive)
 
     @property
@@ -110,7 +109,7 @@ class VolatileStore:
 
     @property
     def blobs(self) -> Blobs:
-        return self._blobs
+        return self._memory.blobs
 
     @property
     def archive(self) -> Archive:
@@ -184,30 +183,6 @@ class _Crossings:
         self.record = memory.record
         self.audit = memory.audit
         self.traced = memory.traced
-
-
-class _Blobs:
-    """Attachments in memory. One that does not fit any more is refused before the turn
-    is void: a broker that starts over twice would end, and take all mail along."""
-
-    def __init__(self, blobs: Blobs, room: Callable[[], int]) -> None:
-        self._append, self._room = blobs.append, room
-        self.begin = blobs.begin
-        self.get = blobs.get
-        self.restart = blobs.restart
-        self.seal = blobs.seal
-        self.rename = blobs.rename
-        self.drop = blobs.drop
-        self.own = blobs.own
-        self.read = blobs.read
-        self.link = blobs.link
-        self.readable = blobs.readable
-
-    def append(self, sha256: str, data: bytes) -> int:
-        room = self._room()
-        if len(data) > room:
-            raise BoundExceeded(bound="store", value=len(data), limit=room)
-        return self._append(sha256, data)
 
 
 class _Archive:

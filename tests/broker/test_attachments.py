@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ipcbus.broker.blobs import MOST_UPLOADS, UPLOAD_IDLE_MS
-from ipcbus.protocol.limits import CHUNK
-from ipcbus.protocol.messages import Answer, Call
+from ipcbus.broker.events import Say
+from ipcbus.protocol.limits import CHUNK, MIB
+from ipcbus.protocol.messages import Answer, Call, RefusedCall
 from ipcbus.store.base import ID_MS, UNUSED_BLOB_MS, Store
 from ipcbus.store.memory import MemoryStore
 from ipcbus.store.sqlite import SqliteStore
@@ -106,6 +107,41 @@ def chunks_of(bus: Harness) -> int:
         return sum(size for (size,) in rows)
     assert isinstance(bus.store, MemoryStore)
     return sum(upload.stored for upload in bus.store._state.blobs.values())
+
+
+def test_of_uploads_that_fit_alone_the_last_is_refused_and_voids_no_turn(
+    tmp_path: Path,
+) -> None:
+    def make() -> Store:
+        path, ballast = tmp_path / "bus.db", tmp_path / "ballast"
+        return SqliteStore(path, network="test", ballast=ballast, store_bytes=8 * MIB)
+
+    def reopen(store: Store) -> Store:
+        store.close()
+        return make()
+
+    bus = Harness(make=make, reopen=reopen)
+    bus.join_up("alice", "bob")
+    many = [bytes([n]) * (2 * MIB) for n in range(4)]
+    for data in many:
+        begin(bus, ALICE, data)
+    refused = _pour(bus, many)
+    assert (refused.code, refused.facts["bound"]) == ("bound_exceeded", "store")
+    assert bus.call(BOB, "agents", 0), "the broker goes on"
+    bus.broker.check_invariants()
+    bus.close()
+
+
+def _pour(bus: Harness, many: list[bytes]) -> RefusedCall:
+    """Write pieces of each in turn until one is refused."""
+    for at in range(0, len(many[0]), CHUNK):
+        for data in many:
+            piece = data[at : at + CHUNK]
+            call = Call(1, "blob_write", [name_of(data), at], piece)
+            for said in bus.say(ALICE, call):
+                if isinstance(said, Say) and isinstance(said.message, RefusedCall):
+                    return said.message
+    raise AssertionError("all of it found room")
 
 
 # --- who may read ----------------------------------------------------------------

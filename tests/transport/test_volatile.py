@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbus.errors import AlreadyServing, BoundExceeded, UsageError
+from ipcbus.errors import AlreadyServing, UsageError
 from ipcbus.networks import Network
 from ipcbus.store.memory import MemoryStore
 from ipcbus.store.records import (
@@ -152,25 +152,6 @@ def test_who_starts_over_goes_on_with_the_same_messages(path: Path) -> None:
         assert found.epoch == 2
     finally:
         second.close()
-
-
-def test_an_attachment_that_does_not_fit_is_refused_and_the_turn_goes_on(
-    path: Path,
-) -> None:
-    store = volatile(path, MemoryStore(network="dev", capacity=1000))
-    store.open()
-    sha = "ab" * 32
-    try:
-        with turn(store):
-            store.blobs.begin(sha, 2000, BOB, 0)
-            assert store.blobs.append(sha, b"x" * 900) == 900
-            with pytest.raises(BoundExceeded, match="store"):
-                store.blobs.append(sha, b"x" * 900)
-        blob = store.blobs.get(sha)
-        assert blob is not None
-        assert blob.stored == 900
-    finally:
-        store.close()
 
 
 def test_its_room_is_what_the_settings_say_or_a_share_of_the_machine() -> None:
