@@ -23,7 +23,7 @@ from ipcbus.protocol.messages import (
     Header,
 )
 from ipcbus.protocol.pieces import flags_of, unpack_header
-from ipcbus.store.base import Mail
+from ipcbus.store.base import Store
 from ipcbus.store.records import Entry, Key, Waiting
 
 EXPIRED = "4.4.7"
@@ -74,6 +74,12 @@ REFUSED = "refused"
 SWEEP = 500
 """Entries that one turn expires or wakes at most; the next turn goes on at once."""
 
+BOUNCE_BYTES = 2048
+"""What a bounce takes of the store, at most."""
+
+ROOM_MS = 1000
+"""How long a full store is given to purge before more of it is swept."""
+
 Notify = Callable[[Turn, Header, str, str, str], None]
 """`(turn, header of the message, address that failed, status, reason)`."""
 
@@ -87,8 +93,9 @@ class Ends:
         None for never.
     """
 
-    def __init__(self, mail: Mail, settings: Settings, directory: Directory) -> None:
-        self._mail = mail
+    def __init__(self, store: Store, settings: Settings, directory: Directory) -> None:
+        self._store = store
+        self._mail = mail = store.mail
         self._settings = settings
         self._directory = directory
         self._notify: Notify | None = None
@@ -121,9 +128,12 @@ class Ends:
         for entry in self._mail.due(turn.now.wall, SWEEP):
             self._mail.set_due([(0, entry.mailbox, entry.rank, entry.seq)])
             woken(turn, entry)
-        for waiting in self._mail.expired(turn.now.wall, SWEEP):
+        fit = min(SWEEP, self._store.room(ours=True) // BOUNCE_BYTES)
+        for waiting in self._mail.expired(turn.now.wall, fit) if fit else ():
             self._expire(turn, boxes(waiting.entry.mailbox), waiting)
         self.wake_at = self._mail.next_deadline()
+        if fit < SWEEP and self.is_behind(turn.now.wall):
+            self.wake_at = turn.now.wall + ROOM_MS
 
     def _expire(self, turn: Turn, box: Mailbox, waiting: Waiting) -> None:
         entry = waiting.entry

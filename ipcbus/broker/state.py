@@ -104,7 +104,7 @@ class Broker:
         self._directory = Directory(store.registry, settings, snapshot)
         self._sessions = Sessions()
         self._boxes = Mailboxes(snapshot.mailboxes)
-        self._ends = Ends(store.mail, settings, self._directory)
+        self._ends = Ends(store, settings, self._directory)
         self._blobs = Attachments(store)
         self._pauses = Pauses(store.registry, snapshot.pauses)
         self._news = News(store.mail, self._boxes, self._pauses)

@@ -339,8 +339,13 @@ class Store(Protocol):
     def rollback(self) -> None:
         """Undo all since `begin`; harmless when there is nothing to undo."""
 
-    def room(self) -> int:
-        """Bytes that can be added with certainty; 0 means: full."""
+    def room(self, *, ours: bool = False) -> int:
+        """Bytes that can be added with certainty; 0 means: full.
+
+        `ours`: of what the broker itself has to say, rows whose sender is 0. They may
+        take a part of what is kept for removals: a full store could not bounce what
+        has expired otherwise, and would stay full.
+        """
 
     def backup(self, path: Path) -> Iterator[int]:
         """Copy the store to a new file in steps, between transactions.

@@ -128,8 +128,8 @@ class VolatileStore:
         self._names.rollback()
         self._memory.rollback()
 
-    def room(self) -> int:
-        return max(0, self._memory.room() - self._reserve)
+    def room(self, *, ours: bool = False) -> int:
+        return max(0, self._memory.room() - (0 if ours else self._reserve))
 
     def backup(self, path: Path) -> Iterator[int]:
         """There is nothing that could be restored. Said at the first step, as any store

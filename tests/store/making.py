@@ -89,11 +89,14 @@ def turn(store: Store) -> Iterator[Store]:
     store.commit()
 
 
-def fill(store: Store, seqs: Iterable[int], *, body: bytes = b"body") -> None:
+def fill(
+    store: Store, seqs: Iterable[int], *, body: bytes = b"body", at: int | None = None
+) -> None:
     """From alice to bob, one message for each seq, in one turn."""
     seqs = list(seqs)
     with turn(store):
-        store.mail.add([row(s, body=body) for s in seqs], [entry(s) for s in seqs])
+        rows = [row(seq, body=body, at=at) for seq in seqs]
+        store.mail.add(rows, [entry(seq) for seq in seqs])
 
 
 def share(store: Store, seq: int, *mailboxes: int, id_: str | None = None) -> None:

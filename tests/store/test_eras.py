@@ -121,6 +121,21 @@ def test_it_is_dropped_in_steps_and_not_searched_meanwhile(store: SqliteStore) -
     assert eras(store) == [2001]
 
 
+def test_one_that_is_being_dropped_takes_no_new_words(store: SqliteStore) -> None:
+    say(store, *[f"red word{n}" for n in range(2000)])
+    index(store)
+    with turn(store):
+        store._db.write().execute("DELETE FROM messages")
+        store._db.write().execute("UPDATE meta SET last_seq = 2000")
+    with turn(store):
+        assert store.archive.maintain(0, WEEK, 2), "it is dropped in steps"
+    (new,) = say(store, "red")
+    for _ in range(3):
+        index(store)
+        assert found(store, "red") == [new]
+    assert eras(store) == [new]
+
+
 def test_a_message_that_waits_keeps_its_era(store: SqliteStore) -> None:
     waits = say(store, "red", ack=False)
     say(store, "red")

@@ -133,6 +133,62 @@ def test_a_disk_that_others_fill_up(small_disk: Path) -> None:
     store.close()
 
 
+def test_what_is_not_indexed_yet_does_not_take_what_is_kept_for_removals(
+    tmp_path: Path,
+) -> None:
+    """Words that all differ make an index larger than the messages."""
+    store = limited(tmp_path)
+    store.open()
+    with contextlib.suppress(StoreFull):
+        for seq in itertools.count(1):
+            words = " ".join(f"{seq * 1000 + n:x}{n:x}" for n in range(2000))
+            fill(store, [seq], body=words.encode())
+    tidy(store, 0)
+    with turn(store):
+        store.archive.search(None, "red", limit=1, before=None)
+    assert drain(store) > 100
+    tidy(store, 1 << 42)
+    assert store.room() > 2 * MIB
+    store.close()
+
+
+def test_what_it_may_have_can_be_less_than_what_it_has(tmp_path: Path) -> None:
+    store = limited(tmp_path)
+    store.open()
+    seqs = itertools.count(1)
+    fill_up(store, seqs, 16)
+    store.close()
+    store = SqliteStore(
+        tmp_path / "bus.db",
+        network="test",
+        ballast=tmp_path / "ballast",
+        store_bytes=2 * MIB,
+    )
+    store.open()
+    assert store.room() == 0
+    with pytest.raises(StoreFull):
+        fill(store, [next(seqs)])
+    assert drain(store) > 100
+    tidy(store, 1 << 42)
+    fill(store, [next(seqs)])
+    store.close()
+
+
+def test_what_was_acked_makes_room_at_once(tmp_path: Path) -> None:
+    """Ids stay, for ten minutes at least; what they were of goes."""
+    store = limited(tmp_path)
+    store.open()
+    seqs = itertools.count(1)
+    while store.room() > 16 * 2 * len(BODY):
+        fill(store, itertools.islice(seqs, 16), body=BODY, at=1)
+    drain(store)
+    tidy(store, 2)
+    assert store.room() > MIB // 2, "as much as is wanted"
+    kept = store._db.number("SELECT count(*) FROM messages")
+    assert kept == next(seqs) - 1
+    store.close()
+
+
 def test_attachments_are_refused_too(tmp_path: Path) -> None:
     store = limited(tmp_path)
     store.open()

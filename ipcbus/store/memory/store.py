@@ -110,7 +110,7 @@ class MemoryStore:
         self._turn = False
         self._state.roll_back()
 
-    def room(self) -> int:
+    def room(self, *, ours: bool = False) -> int:
         return self._state.room()
 
     def backup(self, path: Path) -> Iterator[int]:

@@ -88,8 +88,11 @@ class Database:
         self._checkpoint_bytes = min(CHECKPOINT_BYTES, self.space.unit)
         self._checkpoint_at = self._checkpoint_bytes // self.page_size
         if self.space.store_bytes:
-            limit = self.space.store_bytes // self.page_size
-            db.execute(f"PRAGMA max_page_count = {limit}")
+            # The bound may have been lowered since: removals need their reserve still.
+            pages = self.number("PRAGMA page_count")
+            used = pages - self.number("PRAGMA freelist_count")
+            most = max(self.space.store_bytes, used * self.page_size + self.space.unit)
+            db.execute(f"PRAGMA max_page_count = {most // self.page_size}")
 
     def _count_wal(self, db: apsw.Connection, name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -185,14 +188,14 @@ class Database:
         assert isinstance(value, int)
         return value
 
-    def room(self) -> int:
+    def room(self, *, ours: bool = False) -> int:
         """See `Store.room`; with plenty of it nothing is counted, before each batch."""
-        return PLENTY if self.space.plenty else self.exact_room()
+        return PLENTY if self.space.plenty else self.exact_room(ours=ours)
 
-    def exact_room(self) -> int:
+    def exact_room(self, *, ours: bool = False) -> int:
         pages = self.number("PRAGMA page_count")
         free_pages = self.number("PRAGMA freelist_count")
-        return self.space.room(pages, free_pages, self.page_size)
+        return self.space.room(pages, free_pages, self.page_size, ours=ours)
 
     # --- errors --------------------------------------------------------------
 

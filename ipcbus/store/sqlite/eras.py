@@ -57,7 +57,8 @@ class Eras:
     def _current(self, seq: int, at: int) -> int:
         """The era of a message."""
         newest = self._db.one(
-            "SELECT first, began, bytes FROM eras ORDER BY first DESC LIMIT 1"
+            "SELECT first, began, bytes FROM eras"
+            " WHERE gone = 0 ORDER BY first DESC LIMIT 1"
         )
         most = min(ERA_BYTES, self._db.space.capacity // 16)
         if newest and at < newest[1] + ERA_MS and newest[2] < most:
@@ -102,7 +103,7 @@ class Eras:
         over = self._db.one(
             "SELECT first, gone FROM (SELECT first, gone,"
             f" lead(first, 1, {_EVER}) OVER (ORDER BY first) AS next FROM eras) e"
-            " WHERE NOT EXISTS (SELECT 1 FROM messages m"
+            " WHERE gone = 1 OR NOT EXISTS (SELECT 1 FROM messages m"
             " WHERE m.seq >= e.first AND m.seq < e.next) LIMIT 1"
         )
         if over is None:

@@ -107,7 +107,9 @@ class SqliteMail(DeadLetters):
 
     def _check_room(self, rows: Sequence[Row]) -> None:
         """Refuse early, so that what is left stays for removals."""
-        if sum(len(row.header) + len(row.body) for row in rows) > self._db.room():
+        ours = not any(row.sender for row in rows)
+        size = sum(len(row.header) + len(row.body) for row in rows)
+        if size > self._db.room(ours=ours):
             raise self._db.full()
 
     def _not_stored(self, rows: Sequence[Row]) -> list[int]:

@@ -55,21 +55,25 @@ class Space:
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize
 
-    def room(self, pages: int, free_pages: int, page_size: int) -> int:
-        """Bytes of messages that fit, given the pages of the database.
+    def room(
+        self, pages: int, free_pages: int, page_size: int, *, ours: bool = False
+    ) -> int:
+        """Bytes of messages that fit, given the pages of the database. What is `ours`
+        may take half of the reserve.
 
         Half of what there is: rows have keys, pages are never quite full, and a turn
         may remove and index as well. It is asked again before every turn, so nothing
         is wasted: the last byte is only approached in smaller steps.
         """
         reusable = free_pages * page_size
-        space = self._disk_room(pages * page_size, reusable)
+        reserve = self.unit // 2 if ours else self.unit
+        space = self._disk_room(pages * page_size, reusable, reserve)
         if self.store_bytes:
-            limit = self.store_bytes - (pages - free_pages) * page_size - self.unit
+            limit = self.store_bytes - (pages - free_pages) * page_size - reserve
             space = min(space, limit)
         return max(0, space // 2)
 
-    def _disk_room(self, size: int, reusable: int) -> int:
+    def _disk_room(self, size: int, reusable: int, reserve: int) -> int:
         """What the disk has for messages.
 
         New content is written twice, to the WAL and at the next checkpoint to the
@@ -77,7 +81,7 @@ class Space:
         holds and the file lacks is as good as taken. Free pages can be filled even
         when the disk is full, as much as the WAL takes without growing.
         """
-        kept = self.unit if self.has_ballast else 2 * self.unit
+        kept = reserve if self.has_ballast else reserve + self.unit
         owed = max(0, size - self._path.stat().st_size)
         spare = max(0, self.free() - kept - owed)
         return max(min(reusable, self.wal_spare), min(spare, (spare + reusable) // 2))

@@ -182,8 +182,8 @@ class SqliteStore:
         self._db.rollback()
 
     @translated
-    def room(self) -> int:
-        return self._db.room()
+    def room(self, *, ours: bool = False) -> int:
+        return self._db.room(ours=ours)
 
     def backup(self, path: Path) -> Iterator[int]:
         return copy_to(self._db.connection, path)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any, Final
 
+import apsw
+
 from ipcbus.store.base import FOREIGN_ID_MS, ID_MS, PRESSED_ID_MS, UNUSED_BLOB_MS
 from ipcbus.store.sqlite.blobs import drop
 from ipcbus.store.sqlite.crossings import SqliteCrossings
@@ -17,13 +19,12 @@ from ipcbus.store.sqlite.database import Database
 from ipcbus.store.sqlite.eras import Eras
 from ipcbus.store.sqlite.forget import purge, strip
 from ipcbus.store.sqlite.runs import waits
-from ipcbus.store.sqlite.space import MIB
 from ipcbus.store.words import MAX_INDEXED, searchable
 
 # ruff: noqa: S608  what is put into a statement are our own names; values are bound
 
-INDEX_BYTES: Final = 4 * MIB
-"""Bodies that one step of indexing reads: some tens of milliseconds."""
+INDEX_BYTES: Final = MAX_INDEXED
+"""Bodies that one step of indexing reads: 30 ms where 4 MiB took 300 to 500."""
 
 SCAN: Final = 4
 """Rows that a step of purging may look at for each that it may purge."""
@@ -54,8 +55,7 @@ class Upkeep:
         """At most `limit` rows of each kind of work; whether there is more to do."""
         room, unit = self._db.room(), self._db.space.unit
         pressed = room < unit
-        # An index that ate the reserve would stand in the way of removals.
-        more = room > 0 and self.index(limit)
+        more = self.index(limit)
         keep_ids = PRESSED_ID_MS if pressed else max(history_ms, ID_MS)
         more |= self._purge(now - keep_ids, now - max(keep_ids, FOREIGN_ID_MS), limit)
         keep_content = 0 if pressed else history_ms
@@ -80,11 +80,30 @@ class Upkeep:
         return max(0, int(newest) - self.indexed_to())
 
     def index(self, limit: int) -> bool:
-        """Index the next messages; whether there are more."""
+        """Index the next messages, as far as there is room; whether there are more.
+
+        Words that are added may be merged with those before, and that may take more
+        room than they do: then it is left for a time with more.
+        """
+        # An index that ate the reserve would stand in the way of removals.
+        room = self._db.room()
         start = self.indexed_to()
-        rows = self._next_rows(start, limit)
+        rows = self._next_rows(start, limit, min(INDEX_BYTES, room)) if room else []
         if not rows:
             return False
+        db = self._db.write()
+        db.execute("SAVEPOINT indexing")
+        try:
+            self._index(start, rows)
+        except apsw.FullError:
+            if not db.in_transaction:
+                raise  # SQLite has undone all of it
+            db.execute("ROLLBACK TO indexing")
+            rows = []
+        db.execute("RELEASE indexing")
+        return bool(rows)
+
+    def _index(self, start: int, rows: list[tuple[Any, ...]]) -> None:
         took_part, words = [], []
         for seq, sender, mailbox, _, header, body in rows:
             if not header:
@@ -105,9 +124,10 @@ class Upkeep:
         )
         self._eras.add(words, rows[0][3])
         db.execute("UPDATE meta SET indexed_to = ?", (last,))
-        return True
 
-    def _next_rows(self, start: int, limit: int) -> list[tuple[Any, ...]]:
+    def _next_rows(
+        self, start: int, limit: int, most_bytes: int
+    ) -> list[tuple[Any, ...]]:
         cursor = self._db.read(
             "SELECT seq, sender, mailbox, accepted_at, header,"
             " ifnull(substr(body, 1, ?), x'') FROM messages"
@@ -116,10 +136,10 @@ class Upkeep:
         )
         rows, size = [], 0
         for row in cursor:
-            rows.append(row)
             size += len(row[5])
-            if size > INDEX_BYTES:
+            if size > most_bytes:
                 break
+            rows.append(row)
         cursor.close()
         return rows
 
