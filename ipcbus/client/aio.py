@@ -26,15 +26,17 @@ from ipcbus.client.aio_waits import (
     sleep,
     until_done,
 )
-from ipcbus.client.asking import Options, end_of
+from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.connect import open_engine
 from ipcbus.client.engine import Engine, pieces
 from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Receipt
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
-from ipcbus.client.sync import CLOSE_S, SLACK_S, Client
+from ipcbus.client.sayable import end_of, lease_ms, whole
+from ipcbus.client.sync import CLOSE_S, Client
 from ipcbus.errors import IpcbusError, NotPermitted
+from ipcbus.protocol.limits import MAX_UINT
 
 
 async def connect_async(
@@ -202,11 +204,11 @@ class AsyncClient(AsyncQuestions):
         lease: float = 60.0,
     ) -> list[AsyncMessage]:
         engine = self._reading()
-        lease_ms = asking.lease_ms(lease)
-        end = end_of(timeout)
+        whole("max", max, 1, MAX_UINT)
+        ms, end = lease_ms(lease), end_of(timeout)
         while True:
             now = time.monotonic()
-            found = engine.look(max, lease_ms, now)
+            found = engine.look(max, ms, now)
             if found:
                 return cast(list[AsyncMessage], found)
             if now >= end:
@@ -238,7 +240,7 @@ class AsyncClient(AsyncQuestions):
         fetch = asking.new_fetch(max, max_bytes, lease, timeout)
         engine.post(engine.tracker.intake.fetch, fetch)
         try:
-            most = timeout + SLACK_S
+            most = asking.fetch_s(timeout)
             found = await result(engine, fetch, end_of(most), most)
         except BaseException:
             if engine.failed is None:
@@ -257,9 +259,9 @@ class AsyncClient(AsyncQuestions):
     async def call(
         self, name: str, *args: Any, body: bytes = b"", timeout: float = 30.0
     ) -> tuple[Any, bytes]:
-        asked = Asked(name, args, body)
+        asked, end = Asked(name, args, body), end_of(timeout)
         self._engine.post(self._engine.tracker.calling.call, asked)
-        return await result(self._engine, asked, end_of(timeout), timeout)
+        return await result(self._engine, asked, end, timeout)
 
     # --- attachments -------------------------------------------------------
 

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from ipcbus.client.asking import end_of
 from ipcbus.client.engine import Engine
 from ipcbus.client.message import Outgoing, Receipt
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Bell, Pending
+from ipcbus.client.sayable import end_of
 from ipcbus.errors import IpcbusError
 
 T = TypeVar("T")

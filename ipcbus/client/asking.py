@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, TypedDict
 
 from ipcbus.client.intake import Fetch
 from ipcbus.client.message import Attachment, BaseMessage, Outgoing
-from ipcbus.errors import Bounced, InvalidMessage
+from ipcbus.client.sayable import end_of, lease_ms, whole
+from ipcbus.errors import Bounced
 from ipcbus.protocol import limits
 from ipcbus.protocol.messages import BOUNCE, REQUEST
 
@@ -53,23 +53,18 @@ def reply_from(message: BaseMessage, *, ack: bool) -> BaseMessage:
     return message
 
 
+SLACK_S = 5.0
+"""What a fetch may take beyond its timeout before the broker is called late."""
+
+
+def fetch_s(timeout: float) -> float:
+    return max(0.0, timeout) + SLACK_S
+
+
 def new_fetch(most: int, most_bytes: int | None, lease: float, timeout: float) -> Fetch:
     """Raises `InvalidMessage` for what cannot be asked for."""
-    if not 0 < most <= limits.MAX_CREDIT:
-        reason = f"must be 1 to {limits.MAX_CREDIT}"
-        raise InvalidMessage(field="max", reason=reason)
-    size = limits.MAX_CREDIT_BYTES if most_bytes is None else most_bytes
-    return Fetch(most, size, lease_ms(lease), time.monotonic() + timeout)
-
-
-def end_of(timeout: float | None) -> float:
-    """The time of the monotonic clock in `timeout` seconds; None is never."""
-    return float("inf") if timeout is None else time.monotonic() + timeout
-
-
-def lease_ms(lease: float) -> int:
-    ms = int(lease * 1000)
-    if not limits.MIN_LEASE_MS <= ms <= limits.MAX_LEASE_MS:
-        low, high = limits.MIN_LEASE_MS // 1000, limits.MAX_LEASE_MS // 1000
-        raise InvalidMessage(field="lease", reason=f"must be {low} to {high} seconds")
-    return ms
+    most = whole("max", most, 1, limits.MAX_CREDIT)
+    size = limits.MAX_CREDIT_BYTES
+    if most_bytes is not None:
+        size = whole("max_bytes", most_bytes, 0, limits.MAX_UINT)
+    return Fetch(most, size, lease_ms(lease), end_of(timeout))

@@ -12,7 +12,10 @@ from typing import Any
 
 from ipcbus.client.message import BaseMessage
 from ipcbus.client.pending import Pending
-from ipcbus.errors import Disconnected, IpcbusError
+from ipcbus.client.sayable import check_call, ref
+from ipcbus.errors import Disconnected, InvalidMessage, IpcbusError, UsageError
+from ipcbus.protocol.codec import Frames, encode
+from ipcbus.protocol.limits import MAX_HEAD
 from ipcbus.protocol.messages import Answer, Call
 
 ONCE = frozenset(
@@ -34,14 +37,18 @@ ONCE = frozenset(
 
 
 class Asked(Pending[tuple[Any, bytes]]):
-    """A call under way; resolves to the value and the body of its answer."""
+    """A call under way; resolves to the value and the body of its answer.
+
+    Raises `InvalidMessage` or `BoundExceeded` for what cannot be said.
+    """
 
     __slots__ = ("args", "body", "name")
 
     def __init__(self, name: str, args: Sequence[Any], body: bytes = b"") -> None:
         super().__init__()
-        self.name = name
         self.args = list(args)
+        check_call(name, self.args, body)
+        self.name = name
         self.body = body
 
     @property
@@ -58,7 +65,7 @@ class Awaited(Pending[BaseMessage]):
 
     def __init__(self, id_: str) -> None:
         super().__init__()
-        self.id = id_
+        self.id = ref("id", id_)
         self.taken = False
 
     def facts(self) -> dict[str, Any]:
@@ -107,18 +114,23 @@ class Calling:
     def is_busy(self) -> bool:
         return bool(self.waiting or self.awaited)
 
-    def take(self, next_ref: Callable[[], int]) -> Iterator[Call]:
+    def said(self, next_ref: Callable[[], int]) -> Iterator[Frames]:
+        """All that waits. What cannot be said after all fails alone."""
         while self._unsaid:
             id_ = next(iter(self._unsaid))
             del self._unsaid[id_]
             ref = next_ref()
             self._said[ref] = id_
-            yield Call(ref, "await", [id_], b"")
+            yield encode(Call(ref, "await", [id_], b""))
         while self.waiting:
             asked = self.waiting.popleft()
-            ref = next_ref()
+            try:
+                frames = _frames(ref := next_ref(), asked)
+            except UsageError as error:
+                asked.fail(error)
+                continue
             self.flying[ref] = asked
-            yield Call(ref, asked.name, asked.args, asked.body)
+            yield frames
 
     def answered(self, answer: Answer) -> None:
         self._said.pop(answer.ref, None)
@@ -158,3 +170,15 @@ class Calling:
         pendings: list[Pending[Any]] = [*asked, *awaited]
         for pending in pendings:
             pending.fail(error)
+
+
+def _frames(ref: int, asked: Asked) -> Frames:
+    """Raises `InvalidMessage`, whatever it is that cannot be packed."""
+    try:
+        frames = encode(Call(ref, asked.name, asked.args, asked.body))
+    except Exception as error:
+        reason = f"cannot be said: {error}"
+        raise InvalidMessage(field=f"{asked.name!s:.40}", reason=reason) from error
+    if len(frames[0]) > MAX_HEAD or not isinstance(frames[1], bytes):
+        raise InvalidMessage(field=asked.name, reason="is too long")
+    return frames

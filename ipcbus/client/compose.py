@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 from ipcbus.client.message import Attachment, Outgoing
 from ipcbus.client.outbox import Sending, head_size
-from ipcbus.errors import BoundExceeded, InvalidAddress, InvalidMessage
+from ipcbus.client.sayable import is_number, text
+from ipcbus.errors import (
+    BoundExceeded,
+    InvalidAddress,
+    InvalidMessage,
+    RemoteProtocolError,
+)
 from ipcbus.protocol import address, fields, limits
 from ipcbus.protocol.messages import (
     FLAG_ACKED,
@@ -23,7 +29,7 @@ from ipcbus.protocol.messages import (
     Draft,
     Meta,
 )
-from ipcbus.protocol.pieces import pack_meta
+from ipcbus.protocol.pieces import load, pack_meta, packed_size
 
 BYTES = "application/octet-stream"
 
@@ -46,6 +52,11 @@ class Template(NamedTuple):
 
 _templates: dict[type, dict[str, Template]] = {str: {}, bytes: {}}
 """By the type of the body, and by the address."""
+
+_ITEMS_RULE = (
+    f"has too many items: a map has up to {limits.MAX_MAP}, a list up to "
+    f"{limits.MAX_ARRAY}, all of it is up to {limits.MAX_META} bytes"
+)
 
 _ID_RULE = f"1 to {limits.MAX_ID} letters, digits, '.', '_', ':', '-'"
 
@@ -127,10 +138,7 @@ def _raw(body: str | bytes) -> bytes:
     if type(body) is bytes:
         raw = body
     elif isinstance(body, str):
-        try:
-            raw = body.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidMessage(field="body", reason="is not valid text") from error
+        raw = text("body", body).encode()
     elif isinstance(body, (bytes, bytearray, memoryview)):
         raw = bytes(body)
     else:
@@ -174,14 +182,10 @@ def _flags(out: Outgoing) -> int:
 
 def _ttl_ms(ttl: float) -> int:
     most = limits.MAX_TTL_MS // 1000
-    ms = int(ttl * 1000) if _is_number(ttl) and 0 < ttl <= most else 0
+    ms = int(ttl * 1000) if is_number(ttl) and 0 < ttl <= most else 0
     if ms == 0:
         raise InvalidMessage(field="ttl", reason=f"must be above 0, up to {most} s")
     return ms
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _meta(out: Outgoing) -> bytes | None:
@@ -194,7 +198,7 @@ def _meta(out: Outgoing) -> bytes | None:
     if isinstance(labels, tuple):
         labels = list(labels)
     headers = out.headers or None
-    data = _plain(out.data)
+    data = _plain(out.data, limits.MAX_DEPTH, [0])
     for field, fits, rule in (
         ("content_type", fields.opt_text(content_type, 128), "a text of up to 128"),
         ("labels", fields.is_labels(labels), "up to 16 texts of up to 64 letters"),
@@ -203,29 +207,57 @@ def _meta(out: Outgoing) -> bytes | None:
     ):
         if not fits:
             raise InvalidMessage(field=field, reason=f"must be {rule}")
-    meta = pack_meta(Meta(content_type, labels, data, headers))
-    if meta is not None and len(meta) > limits.MAX_META:
-        raise BoundExceeded(bound="data", value=len(meta), limit=limits.MAX_META)
-    return meta
+    return _packed(Meta(content_type, labels, data, headers))
 
 
-def _plain(data: Any, depth: int = limits.MAX_DEPTH) -> Any:
+def _packed(meta: Meta) -> bytes | None:
+    """As every receiver can read it."""
+    try:
+        packed = pack_meta(meta)
+    except UnicodeEncodeError as error:
+        field = next(name for name, part in meta._asdict().items() if _is_torn(part))
+        raise InvalidMessage(field=field, reason="is not valid text") from error
+    if packed is not None and len(packed) > limits.MAX_META:
+        raise BoundExceeded(bound="data", value=len(packed), limit=limits.MAX_META)
+    if packed is not None and len(packed) > limits.MAX_MAP:
+        try:  # only now a list or a map can have more items than a reader takes
+            load(packed)
+        except RemoteProtocolError as error:
+            raise InvalidMessage(field="data", reason=_ITEMS_RULE) from error
+    return packed
+
+
+def _is_torn(part: Any) -> bool:
+    """Whether half a letter is somewhere in it, which UTF-8 cannot say."""
+    try:
+        packed_size(part)
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _plain(data: Any, depth: int, items: list[int]) -> Any:
     """Tuples as lists, as in `json`: what is read back is what was meant. Below the
-    depth that is allowed nothing is touched; it will be refused."""
-    if depth < 0:
+    depth that is allowed nothing is touched; it will be refused. `items` counts them:
+    what refers to itself in many places would have no end of them."""
+    if depth < 0 or not isinstance(data, (list, tuple, dict)):
         return data
-    if isinstance(data, (list, tuple)):
-        return [_plain(item, depth - 1) for item in data]
+    items[0] += len(data)
+    if items[0] > limits.MAX_META:  # each takes a byte at least
+        raise InvalidMessage(field="data", reason=_ITEMS_RULE)
     if isinstance(data, dict):
-        return {key: _plain(value, depth - 1) for key, value in data.items()}
-    return data
+        return {key: _plain(value, depth - 1, items) for key, value in data.items()}
+    return [_plain(item, depth - 1, items) for item in data]
 
 
 def _attachments(attach: tuple[Any, ...]) -> list[list[Any]]:
-    rows = [list(item) for item in attach if isinstance(item, Attachment)]
-    if len(rows) != len(attach) or not fields.is_attachments(rows):
+    given: Any = attach if isinstance(attach, (tuple, list)) else (None,)
+    rows = [list(item) for item in given if isinstance(item, Attachment)]
+    if len(rows) != len(given) or not fields.is_attachments(rows):
         raise InvalidMessage(
             field="attach",
             reason=f"must be up to {limits.MAX_ATTACHMENTS} uploaded attachments",
         )
+    for item in given:
+        text("attach", item.name + (item.content_type or ""))
     return rows

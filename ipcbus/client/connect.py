@@ -10,15 +10,17 @@ from ipcbus.client.calling import Asked
 from ipcbus.client.engine import Engine
 from ipcbus.client.message import BaseMessage, Message
 from ipcbus.client.route import Route
+from ipcbus.client.sayable import end_of, text, whole
 from ipcbus.client.sync import Client
 from ipcbus.errors import (
+    InvalidMessage,
     NoBroker,
     NotPermitted,
     StaleFile,
     UsageError,
 )
 from ipcbus.networks import choose
-from ipcbus.protocol.limits import MAX_CREDIT
+from ipcbus.protocol.limits import MAX_CREDIT, MAX_TEXT
 from ipcbus.transport import keys
 from ipcbus.transport.keys import KeyPair
 
@@ -74,12 +76,14 @@ def open_engine(
     program: str,
 ) -> tuple[Engine, str | None]:
     """A connected engine, and the agent's name (None for an operator)."""
-    if not 0 < prefetch <= MAX_CREDIT:
-        raise UsageError(reason=f"prefetch must be 1 to {MAX_CREDIT}")
+    whole("prefetch", prefetch, 1, MAX_CREDIT)
+    if len(text("program", program)) > MAX_TEXT:
+        reason = f"must be a text of up to {MAX_TEXT} letters"
+        raise InvalidMessage(field="program", reason=reason)
+    deadline = end_of(timeout)
     name = _agent_name(agent)
     where = choose(network)
     route = Route(where, start=start, wait_s=timeout)
-    deadline = time.monotonic() + timeout
 
     def opened(pair: KeyPair) -> Engine:
         engine = Engine(route, pair, message_type, program=program, prefetch=prefetch)

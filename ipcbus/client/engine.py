@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from ipcbus.client.asking import Options, end_of
+from ipcbus.client.asking import Options
 from ipcbus.client.compose import make, plain
 from ipcbus.client.ids import Ids
 from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
+from ipcbus.client.sayable import end_of
 from ipcbus.client.tracker import Tracker
 from ipcbus.client.worker import Worker
 from ipcbus.errors import IpcbusError, NoBroker, TimedOut

@@ -156,7 +156,7 @@ class LinkTracker(Conversation):
             ref = self._next_ref()
             self._flying[ref] = said
             yield encode(said._replace(ref=ref), minor)
-        yield from map(encode, self.calling.take(self._next_ref))
+        yield from self.calling.said(self._next_ref)
         if self._bye and not self.is_busy():
             self._bye, self.left = False, True
             yield encode(Bye(keep_leases=False))

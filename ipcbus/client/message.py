@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple, Protocol
 
 from ipcbus.client.pending import Pending
+from ipcbus.client.sayable import delay_ms, lease_ms, number, text
 from ipcbus.protocol.limits import DEFAULT_PRIORITY
 from ipcbus.protocol.messages import INFORM, REPLY, Header, Meta
 from ipcbus.protocol.pieces import unpack_meta
@@ -290,7 +291,7 @@ class BaseMessage:
     def nack(self, delay: float = 0, reason: str | None = None) -> Pending[None]:
         """It could not be handled: again after `delay` seconds, and a dead letter
         after too many attempts."""
-        return self._settle(NACK, max(0, int(delay * 1000)), reason or "")
+        return self._settle(NACK, delay_ms(delay), text("reason", reason or ""))
 
     def release(self) -> Pending[None]:
         """Give it back unseen: it comes again at once and the attempt is not
@@ -299,7 +300,8 @@ class BaseMessage:
 
     def extend(self, seconds: float) -> Pending[None]:
         """Hold it for `seconds` from now."""
-        ms = max(1000, int(seconds * 1000))
+        # Below a second it is a second: who asks for less wants to keep it.
+        ms = lease_ms(max(1, number("lease", seconds)))
         return self._owner.settle(Settlement(EXTEND, self, ms))
 
     @property

@@ -9,20 +9,19 @@ from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
 from ipcbus.client import asking
-from ipcbus.client.asking import Options, end_of
+from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.engine import Engine, pieces
 from ipcbus.client.message import Attachment, Message, Outgoing, Receipt
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.questions import Questions
+from ipcbus.client.sayable import end_of, lease_ms, whole
 from ipcbus.errors import IpcbusError, NotPermitted
+from ipcbus.protocol.limits import MAX_UINT
 
 CLOSE_S = 1.0
 """How long `close` waits for answers; a process must be able to end."""
-
-SLACK_S = 5.0
-"""What a fetch may take beyond its timeout before the broker is called late."""
 
 
 class Client(Questions):
@@ -108,7 +107,7 @@ class Client(Questions):
         """
         engine = self._engine
         outgoing, id_ = asking.question(to, body, options, engine.fresh_id())
-        deadline = time.monotonic() + timeout
+        deadline = end_of(timeout)
         # Before the request, so that the reply has nowhere else to go.
         awaited = self._await(id_)
         try:
@@ -121,7 +120,7 @@ class Client(Questions):
         self, id_: str, *, timeout: float = 60.0, ack: bool = True
     ) -> Message:
         """Wait for the reply to a message that was sent before, as `ask` does."""
-        deadline = time.monotonic() + timeout
+        deadline = end_of(timeout)
         awaited = self._await(id_)
         try:
             return self._reply(awaited, deadline, timeout, ack=ack)
@@ -160,11 +159,11 @@ class Client(Questions):
         is not asked for in half a lease it gives back.
         """
         engine = self._reading()
-        lease_ms = asking.lease_ms(lease)
-        end = end_of(timeout)
+        whole("max", max, 1, MAX_UINT)
+        ms, end = lease_ms(lease), end_of(timeout)
         while True:
             now = time.monotonic()
-            found = engine.look(max, lease_ms, now)
+            found = engine.look(max, ms, now)
             if found:
                 return cast(list[Message], found)
             if now >= end:
@@ -201,8 +200,9 @@ class Client(Questions):
         engine = self._reading()
         fetch = asking.new_fetch(max, max_bytes, lease, timeout)
         engine.post(engine.tracker.intake.fetch, fetch)
+        most = asking.fetch_s(timeout)
         try:
-            found = engine.result(fetch, timeout + SLACK_S, timeout + SLACK_S)
+            found = engine.result(fetch, most, most)
         except BaseException:
             if engine.failed is None:
                 engine.post(engine.tracker.intake.cancel, fetch)
@@ -221,8 +221,10 @@ class Client(Questions):
         self, name: str, *args: Any, body: bytes = b"", timeout: float = 30.0
     ) -> tuple[Any, bytes]:
         """Make a call of the protocol by its name; the value and body of its answer."""
+        end = end_of(timeout)
         asked = self.start_call(name, *args, body=body)
-        return cast(tuple[Any, bytes], self._engine.result(asked, timeout, timeout))
+        left = end - time.monotonic()
+        return cast(tuple[Any, bytes], self._engine.result(asked, left, timeout))
 
     def start_call(
         self, name: str, *args: Any, body: bytes = b""
@@ -282,7 +284,7 @@ class Client(Questions):
 
         Raises `TimedOut` or `NoBroker`; what became of each is told by its `Pending`.
         """
-        deadline = time.monotonic() + timeout
+        deadline = end_of(timeout)
         engine = self._engine
         for last in (engine.last_sending, engine.last_settlement):
             if last is not None and not last.wait(deadline - time.monotonic()):

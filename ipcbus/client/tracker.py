@@ -129,7 +129,7 @@ class Tracker(Conversation):
         resuming, self._resuming = self._resuming, False
         if resuming:
             yield from map(encode, settles)
-        yield from map(encode, self.calling.take(self._next_ref))
+        yield from self.calling.said(self._next_ref)
         if resuming and credit is not None:
             yield encode(credit)
         yield from self._sends(most_sends)
