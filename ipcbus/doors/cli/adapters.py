@@ -54,7 +54,7 @@ def _needs(extra: str) -> str:
 
 @adapters.command()
 @click.argument("name")
-@click.argument("command", nargs=-1)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--model", default="", metavar="NAME", help="As its platform calls it.")
 @click.option("--base-url", default="", metavar="URL", help="Of a compatible server.")
 @click.option(

@@ -24,7 +24,7 @@ from ipcbus.networks import choose
 
 
 @click.command()
-@click.argument("command", nargs=-1)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--config",
     "file",

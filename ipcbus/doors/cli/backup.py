@@ -9,7 +9,7 @@ import click
 from ipcbus.doors.cli.options import operator
 from ipcbus.doors.cli.output import emit
 from ipcbus.doors.cli.session import as_operator
-from ipcbus.doors.text import size
+from ipcbus.doors.text import safe, size
 from ipcbus.errors import UsageError
 from ipcbus.transport.volatile import no_backup
 
@@ -27,6 +27,9 @@ def backup(file: Path, network: str | None, as_json: bool) -> None:
     as the network itself.
     """
     target = file.absolute()
+    if safe(str(target)) != str(target):
+        reason = f"{target} has control characters, or is not UTF-8; take another name"
+        raise UsageError(reason=reason)
     with as_operator(network) as client:
         if client.status()["volatile"]:
             raise UsageError(reason=no_backup(client.network))

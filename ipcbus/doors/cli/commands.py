@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -114,6 +114,33 @@ COMMANDS: Final = {
 }
 
 
+class Text(click.types.StringParamType):
+    """What is said on the wire or looked up there, so no bytes that are not UTF-8.
+    Paths and the command lines of other programs may be any bytes."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        text = super().convert(value, param, ctx)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is no text: not all of it is UTF-8", param, ctx)
+        return text
+
+
+def _take_text_only(command: click.Command) -> None:
+    for param in command.params:
+        if param.type is click.STRING:
+            param.type = TEXT
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _take_text_only(each)
+
+
+TEXT: Final = Text()
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by the table until one of them is used."""
 
@@ -126,6 +153,7 @@ class LazyGroup(click.Group):
             return None
         command = load(entry.module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
+        _take_text_only(command)
         return command
 
     def resolve_command(

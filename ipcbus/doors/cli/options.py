@@ -152,7 +152,11 @@ _OPTIONS = (
     ),
     click.option("--label", "labels", multiple=True, metavar="TEXT", help="A label."),
     click.option(
-        "--attach", multiple=True, metavar="FILE", help="A file to go with it."
+        "--attach",
+        type=click.Path(),
+        multiple=True,
+        metavar="FILE",
+        help="A file to go with it.",
     ),
     click.option("--content-type", metavar="TYPE", help="Media type of the body."),
     click.option(

@@ -19,10 +19,20 @@ from anyio.lowlevel import EventLoopToken, current_token
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.message import SessionMessage
+
+from ipcbus.doors.mcp.refusing import refusals
 
 
 class Lines:
-    """Lines of a file, as `async for` gets them; the SDK asks for no more."""
+    """Lines of a file, as `async for` gets them; the SDK asks for no more.
+
+    Attributes:
+        out: where what is no message is answered, which the SDK would drop.
+    """
+
+    out: WriteStream[SessionMessage]
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -33,7 +43,11 @@ class Lines:
         threading.Thread(target=self._read, args=args, daemon=True).start()
         async with receiving:
             async for line in receiving:
-                yield line
+                wrong = refusals(line)
+                for error in wrong:
+                    await self.out.send(SessionMessage(error))
+                if not wrong:
+                    yield line
 
     def _read(
         self, sending: MemoryObjectSendStream[str], token: EventLoopToken
@@ -62,10 +76,12 @@ def take_wire() -> tuple[TextIO, TextIO]:
 
 async def serve(server: Server[Any], reading: TextIO, writing: TextIO) -> None:
     """Until the client closes the wire, or has gone without."""
-    lines = cast("anyio.AsyncFile[str]", Lines(reading))
+    lines = Lines(reading)
+    file = cast("anyio.AsyncFile[str]", lines)
     options = server.create_initialization_options()
     try:
-        async with stdio_server(lines, anyio.wrap_file(writing)) as (incoming, out):
+        async with stdio_server(file, anyio.wrap_file(writing)) as (incoming, out):
+            lines.out = out  # nothing was awaited since, so no line was read yet
             await server.run(incoming, out, options)
     except* (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         os.dup2(1, writing.fileno())  # what is still in the file's buffer goes nowhere

@@ -118,7 +118,7 @@ def test_a_line_that_is_no_message_does_no_harm(broker: BrokerInfo) -> None:
     with started("--network", "dev", "--as", "model") as raw:
         raw.shake_hands()
         assert raw.process.stdin is not None
-        for line in (b"hello?\n", b"\xff\xfe\n", b"[]\n", b"\n", b'{"id": 1}\n'):
+        for line in (b"hello?\n", b"\xff\xfe\n", b"[]\n", b"\n", b'{"method": 1}\n'):
             raw.process.stdin.write(line)
 
         assert raw.call("status")["agent"] == "model"
