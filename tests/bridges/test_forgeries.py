@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ipcbus.broker.events import Hand, Say
+from ipcbus.broker.settings import DAY, Settings
 from ipcbus.protocol.messages import (
     Accepted,
     Call,
@@ -19,6 +20,7 @@ from ipcbus.protocol.messages import (
     Xfer,
 )
 from tests.bridges.cluster import Cluster
+from tests.bridges.conftest import Make
 from tests.bridges.wires import End
 from tests.broker.harness import OPERATOR, draft, only
 
@@ -181,6 +183,22 @@ def test_mail_that_would_have_to_go_on_to_a_third_network(end: End) -> None:
     assert refused(end, to="eve@far", flags=TRANSIT) == "5.1.1"
     assert refused(end, to="ben@prod", flags=TRANSIT) == "5.4.6"
     assert refused(end, to="ben", flags=TRANSIT) == "5.4.6"
+
+
+@pytest.mark.parametrize("history_ms", [DAY, 0])
+def test_an_answer_to_what_the_broker_wrote_itself(
+    make_town: Make, history_ms: int
+) -> None:
+    """Nobody waits for it, also when it is forgotten what that was."""
+    town = make_town(dev=Settings(history_ms=history_ms))
+    end = town.bridge("dev", "prod")[1].destination
+    town.send("bob@prod", "alice@dev", ttl_ms=60_000)
+    town.run()
+    town.advance(61)
+    (bounce,) = town.read("bob@prod")
+    assert bounce.header.id.startswith("ipcbus-")
+    said = hand_over(end, MOVE._replace(id="why", reply_to=bounce.header.id))
+    assert [row[2]["status"] for row in said] == ["5.7.1"]
 
 
 def test_an_attachment_that_did_not_come(end: End) -> None:

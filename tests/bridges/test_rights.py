@@ -8,6 +8,7 @@ import pytest
 
 from ipcbus.broker.settings import DAY
 from ipcbus.protocol.messages import FLAG_ACKED
+from ipcbus.store.memory import MemoryStore
 from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster, texts
 from tests.bridges.wires import Wire
@@ -129,3 +130,44 @@ def test_who_has_the_name_of_who_got_it_may_not_answer_in_its_place(
     town.send("dan@c", "amy@a", reply_to=question.header.id, body="me too")
     town.run()
     assert texts(town.read("amy@a")) == []
+
+
+def test_a_rule_lets_others_answer_but_not_in_the_name_of_who_got_it(
+    town: Cluster,
+) -> None:
+    """Its way on is by a rule as well, and there is none."""
+    far = Terms(max_hops=8)
+    town.bridge("a", "b", "*@* -> *@c transit replies=1/10h", terms=far)
+    town.bridge(
+        "b", "c", "*@* -> *@c transit replies=2/10h", "*@a <- *@c transit", terms=far
+    )
+    town.people("dan@c")
+    town.send("amy@a", "cid@c", as_="q", kind="request")
+    town.run()
+    (question,) = town.read("cid@c")
+    town.send("dan@c", "amy@a", reply_to=question.header.id, body="me too")
+    town.run()
+    assert texts(town.read("amy@a")) == []
+    assert [one.header.kind for one in town.read("dan@c")] == ["bounce"]
+
+
+def test_an_answer_comes_through_a_network_that_has_forgotten_the_question(
+    town: Cluster,
+) -> None:
+    far = Terms(max_hops=8)
+    town.bridge("a", "b", "*@* -> *@c transit replies=1/10h", terms=far)
+    town.bridge("b", "c", "*@* -> *@c transit replies=2/10h", terms=far)
+    town.send("amy@a", "cid@c", as_="q", kind="request")
+    town.run()
+    (question,) = town.read("cid@c")
+    between = town.nets["b"].store
+    assert isinstance(between, MemoryStore)
+    row = between.mail.find("q@a")
+    assert row is not None
+    between.begin()
+    between._state.purge([row])
+    between.commit()
+    assert between.mail.find("q@a") is None
+    town.send("cid@c", "amy@a", reply_to=question.header.id, body="yes")
+    town.run()
+    assert texts(town.read("amy@a")) == ["yes"]

@@ -66,6 +66,19 @@ def test_late_acks_among_stale_ones_are_found_in_every_rank(pair: Harness) -> No
     assert pair.counters()["acked"] == len(right)
 
 
+@pytest.mark.parametrize("priorities", [(7, 8, 9), (9, 8, 7), (8, 9, 9)])
+def test_late_acks_of_all_that_there_is_are_found(
+    pair: Harness, priorities: tuple[int, ...]
+) -> None:
+    for n in range(9):
+        pair.send(ALICE, draft(f"m{n}", "bob", priority=priorities[n % 3]))
+    receipts = [one.receipt for one in pair.fetch(BOB)]
+    pair.restart()
+    pair.hello(BOB)
+    assert pair.settle(BOB, acks=receipts) == []
+    assert pair.counters()["acked"] == 9
+
+
 def test_what_was_never_leased_is_not_acked_by_a_guess(pair: Harness) -> None:
     pair.send(ALICE, draft("m1", "bob"))
     assert pair.settle(BOB, acks=[(1, 1), (2, 1), (3, 1)]) == [1, 2, 3]
