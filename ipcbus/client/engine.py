@@ -56,7 +56,8 @@ class Engine(Worker[Tracker]):
         self.last_sending: Sending | None = None
         self.last_settlement: Settlement | None = None
         self.fresh_id = Ids().fresh
-        self._submitting = threading.Lock()
+        # A signal handler that sends may have interrupted one who is about to.
+        self._submitting = threading.RLock()
         self._taken = 0
         self._taken_bytes = 0
 

@@ -367,10 +367,11 @@ class Intake:
         self._granted = (0, 0, self._granted[2])
 
     def hold_on(self, now: float) -> None:
-        """On a new connection: say that the application still has what it took."""
+        """On a new connection: say that the application still has what it took. What
+        it asked for meanwhile counts more, and comes behind."""
         for message in self.leases.values():
             if message.until > now and not message.settled:
-                self._settling.waiting.append(
+                self._settling.waiting.appendleft(
                     Settlement(Action.EXTEND, message, message.lease_ms)
                 )
 

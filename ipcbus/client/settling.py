@@ -48,6 +48,11 @@ class Settling:
         if settlement is not None:
             self.waiting.append(settlement)
 
+    def has_work(self) -> bool:
+        """Whether the application wants something settled. What it has not seen comes
+        back by itself when its broker is gone: for that none is started again."""
+        return any(s.action is not RELEASE for s in list(self.waiting))
+
     def take(self, next_ref: Callable[[], int]) -> Iterator[Settle]:
         """All that waits, as few frames as the bounds allow."""
         while self.waiting:

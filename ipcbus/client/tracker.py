@@ -181,7 +181,7 @@ class Tracker(Conversation):
         """Whether somebody waits for something that a broker must do first."""
         return bool(
             self.outbox.waiting
-            or self.settling.waiting
+            or self.settling.has_work()
             or self.calling.is_busy()
             or self.intake.is_fetching()
         )

@@ -74,10 +74,7 @@ class Dealer:
         self.target = target
         self.ready = False
         name = f"inproc://ipcbus-monitor-{next(_numbers)}"
-        self._socket = context().socket(zmq.DEALER)
-        self._socket.linger = 0
-        self._monitor = context().socket(zmq.PAIR)
-        self._monitor.linger = 0
+        self._socket, self._monitor = _opened(target)
         self._poller = zmq.Poller()
         try:
             _set_options(self._socket, target, keys)
@@ -160,6 +157,21 @@ class Dealer:
         self._socket.disable_monitor()
         self._socket.close(linger=linger_ms)
         self._monitor.close(linger=0)
+
+
+def _opened(target: Target) -> list[zmq.Socket[bytes]]:
+    """Two sockets, or none if there are no descriptors left."""
+    made: list[zmq.Socket[bytes]] = []
+    try:
+        for kind in (zmq.DEALER, zmq.PAIR):
+            made.append(context().socket(kind))
+            made[-1].linger = 0
+    except zmq.ZMQError as error:
+        for socket in made:
+            socket.close(linger=0)
+        reason = f"no socket could be opened: {error}"
+        raise NoBroker(network=target.network, reason=reason) from error
+    return made
 
 
 def _set_options(socket: zmq.Socket[bytes], target: Target, keys: KeyPair) -> None:

@@ -339,3 +339,10 @@ def test_a_client_that_is_forgotten_goes_away(
     deadline = time.monotonic() + 5
     while next(a for a in alice.agents() if a.name == "bob").sessions:
         assert time.monotonic() < deadline
+
+
+def test_a_signal_handler_may_send_while_a_send_is_under_way(alice: Client) -> None:
+    """As if the signal had come where it does the most harm."""
+    with alice._engine._submitting:
+        assert alice.send("alice", "from the handler").state == "accepted"
+    assert [one.body for one in alice.receive(timeout=10)] == ["from the handler"]

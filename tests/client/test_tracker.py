@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ipcbus.client.message import RELEASE
 from ipcbus.client.pending import Pending
 from ipcbus.errors import (
     Disconnected,
@@ -140,6 +141,39 @@ def test_a_delivery_that_is_held_survives_a_takeover(bus: Bus) -> None:
     ack = work.ack()
     bus.broker.settle_down()
     assert ack.result(0) is None
+
+
+def test_what_is_asked_of_a_lease_while_cut_off_is_the_last_word(bus: Bus) -> None:
+    bus.alice.submit("bob", "work")
+    bus.bob.read()
+    bus.broker.settle_down()
+    (work,) = bus.bob.take()
+    bus.bob.cut()
+    work.extend(600)
+    bus.broker.settle_down()
+    bus.clock.advance(120)
+    bus.bob.tick()
+    bus.broker.settle_down()
+    assert bus.bob.take() == [], "it is held still"
+    assert work.until - bus.clock.now().mono > 400
+    ack = work.ack()
+    bus.broker.settle_down()
+    assert ack.result(0) is None
+
+
+def test_what_is_only_given_back_is_no_reason_to_start_a_broker(bus: Bus) -> None:
+    for n in range(3):
+        bus.alice.submit("bob", str(n))
+    bus.bob.read()
+    bus.broker.settle_down()
+    (seen,) = bus.bob.take(1)
+    bus.clock.advance(31)
+    bus.bob.tick()  # the unread ones go back
+    bus.bob.cut()
+    assert [one.action for one in bus.bob.tracker.settling.waiting] == [RELEASE] * 2
+    assert not bus.bob.tracker.has_work()
+    seen.ack()
+    assert bus.bob.tracker.has_work()
 
 
 def test_an_ack_overtakes_the_word_that_its_message_is_held(bus: Bus) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import zmq
@@ -18,6 +21,7 @@ from ipcbus.protocol.messages import Hello, Welcome
 from ipcbus.transport import keys
 from ipcbus.transport.dealer import Dealer, Target, context
 from ipcbus.transport.keys import KeyPair
+from tests.transport.peers import until
 
 Open = Callable[[Target, KeyPair], Dealer]
 
@@ -247,3 +251,32 @@ def test_a_forked_child_has_a_context_of_its_own() -> None:
 def test_a_repr_shows_no_secret() -> None:
     pair = keys.generate()
     assert pair.secret not in repr(pair)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_without_descriptors_there_is_no_broker_and_nothing_stays_open(
+    open_dealer: Open, server: tuple[zmq.Socket[bytes], Target], left: int
+) -> None:
+    context().socket(zmq.PAIR).close()  # what the process has once is there
+    before = descriptors()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1, limits[1]))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        for _ in range(left):
+            os.close(taken.pop())
+        with pytest.raises(NoBroker, match="no socket could be opened"):
+            open_dealer(server[1], keys.generate())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in taken:
+            os.close(fd)
+    until(lambda: descriptors() <= before, "all is closed again")
+    assert open_dealer(server[1], keys.generate())
+
+
+def descriptors() -> set[int]:
+    return {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
