@@ -68,11 +68,19 @@ def wait(
     nothing to wake up for: it is read with what comes after it."""
     deadline = float("inf") if timeout is None else monotonic() + timeout
     with as_member(network, agent) as client:
+        check_lease(lease)
         messages: Sequence[Message] = ()
         remaining = 0
         while not messages and _has_news(client, deadline):
             messages, remaining = client.fetch(most, max_bytes, lease=lease)
         return _hand_over(client, messages, remaining, as_json=as_json, ack=not no_ack)
+
+
+def check_lease(lease: float) -> None:
+    """Before anything is waited for. Raises `InvalidMessage`."""
+    from ipcbus.client.sayable import lease_ms
+
+    lease_ms(lease)
 
 
 def _has_news(client: Client, deadline: float) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from ipcbus.doors.install.commands import WAIT, Who
+from ipcbus.errors import UsageError
 
 Scope = Literal["user", "project"]
 Holds = Literal["servers", "hooks", "both", "tables"]
@@ -109,13 +110,22 @@ def files(tool: str, scope: Scope) -> list[tuple[Path, Holds]]:
     if scope == "project":
         return _project_files(tool, Path.cwd())
     if tool == "claude":
-        folder = _folder("CLAUDE_CONFIG_DIR", Path.home() / ".claude")
+        folder = _folder("CLAUDE_CONFIG_DIR", _home() / ".claude")
         return [(_claude_state(folder), "servers"), (folder / "settings.json", "hooks")]
     if tool == "gemini":
-        home = _folder("GEMINI_CLI_HOME", Path.home())
+        home = _folder("GEMINI_CLI_HOME", _home())
         return [(home / ".gemini" / "settings.json", "both")]
-    folder = _folder("CODEX_HOME", Path.home() / ".codex")
+    folder = _folder("CODEX_HOME", _home() / ".codex")
     return [(folder / "config.toml", "tables"), (folder / "hooks.json", "hooks")]
+
+
+def _home() -> Path:
+    """Raises `UsageError` for one that cannot be: files would land somewhere."""
+    home = os.environ.get("HOME")
+    if home is not None and not Path(home).is_absolute():
+        reason = f"HOME is {home!r}; set it to your folder, or take --scope project"
+        raise UsageError(reason=reason)
+    return Path.home()
 
 
 def _project_files(tool: str, here: Path) -> list[tuple[Path, Holds]]:
@@ -135,7 +145,7 @@ def _claude_state(folder: Path) -> Path:
     if old.exists():
         return old
     chosen = bool(os.environ.get("CLAUDE_CONFIG_DIR"))
-    return (folder if chosen else Path.home()) / ".claude.json"
+    return (folder if chosen else _home()) / ".claude.json"
 
 
 def _folder(variable: str, default: Path) -> Path:

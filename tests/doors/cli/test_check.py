@@ -70,6 +70,16 @@ def test_peek_leases_nothing(run: Run, call: Call, bob: str) -> None:
     assert [m["attempt"] for m in read(run)] == [1]
 
 
+@pytest.mark.parametrize("command", ["check", "wait"])
+@pytest.mark.parametrize("lease", ["0", "13h"])
+def test_a_lease_that_cannot_be_is_refused_before_anything_is_waited_for(
+    run: Run, bob: str, command: str, lease: str
+) -> None:
+    done = run(command, "--as", bob, "--lease", lease)
+    assert (done.code, done.out) == (2, "")
+    assert "lease" in done.err
+
+
 @pytest.mark.parametrize("args", [(), ("--json",)])
 def test_nothing_is_acked_if_stdout_is_closed(
     run: Run, call: Call, bob: str, args: tuple[str, ...]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipcbus.doors.install.tools import TOOLS, files
+from ipcbus.errors import UsageError
 from tests.doors.install.conftest import WHO
 
 
@@ -54,6 +55,17 @@ def test_a_folder_that_the_user_chose_is_used(
 ) -> None:
     monkeypatch.setenv(variable, str(user / "x"))
     assert places(tool, "user", user) == wanted
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_without_a_folder_of_the_user_nothing_is_written_anywhere(
+    user: Path, monkeypatch: pytest.MonkeyPatch, tool: str, home: str
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(UsageError, match="HOME is"):
+        files(tool, "user")
+    assert files(tool, "project")
 
 
 def test_an_old_place_of_claude_is_used_if_a_file_is_there(user: Path) -> None:
