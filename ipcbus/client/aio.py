@@ -35,6 +35,7 @@ from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.sayable import end_of, lease_ms, whole
 from ipcbus.client.sync import CLOSE_S, Client
+from ipcbus.client.words import Renamed
 from ipcbus.errors import IpcbusError, NotPermitted
 from ipcbus.protocol.limits import MAX_UINT
 
@@ -284,6 +285,11 @@ class AsyncClient(AsyncQuestions):
         return _Borrowed(self._engine, self._agent)
 
     # --- the connection ----------------------------------------------------
+
+    async def rename(self, new: str, old: str | None = None) -> Renamed:
+        renamed = await super().rename(new, old)
+        self._engine.renamed(renamed.old, renamed.new)
+        return renamed
 
     @property
     def agent(self) -> str | None:

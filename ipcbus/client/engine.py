@@ -109,6 +109,12 @@ class Engine(Worker[Tracker]):
                 self.last_sending = sendings[-1]
         self._wake()
 
+    def renamed(self, old: str, new: str) -> None:
+        """It is called so from now on, if that was this agent."""
+        welcome = self.tracker.welcome
+        if welcome is not None and welcome.agent == old:
+            self.tracker.welcome = welcome._replace(agent=new)
+
     def has_news(self) -> bool:
         """Whether a reader has something to look at."""
         return bool(self.tracker.intake.buffer) or self.failed is not None

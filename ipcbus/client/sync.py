@@ -17,6 +17,7 @@ from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.questions import Questions
 from ipcbus.client.sayable import end_of, lease_ms, whole
+from ipcbus.client.words import Renamed
 from ipcbus.errors import IpcbusError, NotPermitted
 from ipcbus.protocol.limits import MAX_UINT
 
@@ -253,6 +254,11 @@ class Client(Questions):
         return attachments.download(self, attachment, path, **options)
 
     # --- the connection ----------------------------------------------------
+
+    def rename(self, new: str, old: str | None = None) -> Renamed:
+        renamed = super().rename(new, old)
+        self._engine.renamed(renamed.old, renamed.new)
+        return renamed
 
     @property
     def agent(self) -> str | None:

@@ -174,7 +174,7 @@ def test_send_many_and_the_words_of_the_broker(
         attachment = await alice.upload(b"bytes", "file")
         path = await alice.download(attachment, tmp_path / "file")
         assert path.read_bytes() == b"bytes"
-        assert (alice.connected, alice.network, alice.agent) == (True, "dev", "alice")
+        assert (alice.connected, alice.network, alice.agent) == (True, "dev", "al")
         assert alice.epoch == broker.epoch
 
     run(test)
