@@ -14,6 +14,7 @@ clients that miss a broker at once from starting ten interpreters.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -115,7 +116,8 @@ def start(
     `wait_s`. Raises what the broker said, `CannotServe`, or `NoBroker` if slow.
     """
     for ended in [child for child in _started if child.poll() is not None]:
-        _started.remove(ended)
+        with contextlib.suppress(ValueError):  # another thread was faster
+            _started.remove(ended)
     child = spawn(network, command=command, detached=True)
     _started.append(child)
     assert child.stdout is not None

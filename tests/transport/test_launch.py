@@ -113,6 +113,21 @@ def test_of_many_clients_that_miss_a_broker_at_once_one_starts_it(
     assert len(set(found)) == 1
 
 
+def test_threads_that_start_brokers_may_clear_the_same_ended_one(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended:
+        """Another thread looks as well, and is faster."""
+
+        def poll(self) -> int:
+            launch._started.clear()
+            return 0
+
+    monkeypatch.setattr(launch, "_started", [Ended()])
+    info = launch.start(network, command=standin("serve"))
+    assert info.is_alive()
+
+
 def test_ensure_waits_for_one_that_is_starting_but_not_for_ever(
     network: Network,
 ) -> None:
