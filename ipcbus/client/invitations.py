@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import zmq
@@ -147,11 +148,21 @@ def join_network(line: str, *, timeout: float = 10.0) -> Network:
         except NotPermitted:
             if not had_key:
                 raise
-            # The key of an earlier time was revoked; who invites anew wants a new one.
-            _redeem(engine, keys.renew(path), deadline, timeout)
+            _redeem_anew(engine, path, deadline, timeout)
     finally:
         engine.close(1.0, keep_leases=False)
     return network
+
+
+def _redeem_anew(engine: Engine, path: Path, deadline: float, timeout: float) -> None:
+    """The key of an earlier time was revoked: who invites anew wants a new one. Or the
+    invitation was used, maybe a moment ago for that very key: then it stays."""
+    known = keys.load(path)
+    try:
+        _redeem(engine, keys.put(path, keys.generate()), deadline, timeout)
+    except BaseException:
+        keys.put(path, known)
+        raise
 
 
 def _redeem(engine: Engine, own: KeyPair, deadline: float, timeout: float) -> None:

@@ -67,9 +67,9 @@ def create(path: Path) -> KeyPair:
     return load(path)
 
 
-def renew(path: Path) -> KeyPair:
-    """A new pair in the place of the one in `path`."""
-    files.write_object(path, generate()._asdict())
+def put(path: Path, pair: KeyPair) -> KeyPair:
+    """A pair in the place of the one in `path`."""
+    files.write_object(path, pair._asdict())
     return load(path)
 
 

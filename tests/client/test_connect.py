@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,43 @@ def test_an_invitation_works_once(line: str, elsewhere: Path) -> None:
     networks.find("dev").key_path("carol").unlink()
     with pytest.raises(NotPermitted):
         invitations.join_network(line)
+
+
+@pytest.mark.security
+def test_of_many_who_use_it_at_once_on_one_machine_none_spoils_the_key_of_another(
+    alice: ipcbus.Client, line: str, elsewhere: Path
+) -> None:
+    def join(_: int) -> bool:
+        try:
+            invitations.join_network(line)
+        except NotPermitted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert any(pool.map(join, range(6)))
+    with ipcbus.connect("dev", agent="carol") as carol:
+        carol.send("alice", "hello")
+    assert alice.receive(timeout=5)[0].sender == "carol"
+
+
+@pytest.mark.security
+def test_an_invitation_that_was_used_for_the_key_that_is_there_leaves_it(
+    line: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else on this machine was faster, by a moment: the broker still lets the
+    invitation's own key in, and says no to whoever would have it redeemed."""
+    path = invitations.join_network(line).key_path("carol")
+    before = path.read_text()
+
+    def too_late(*_: object) -> None:
+        raise NotPermitted(reason="the invitation was used")
+
+    monkeypatch.setattr(invitations, "greeted", lambda *_: None)
+    monkeypatch.setattr(invitations, "_redeem", too_late)
+    with pytest.raises(NotPermitted):
+        invitations.join_network(line)
+    assert path.read_text() == before
 
 
 @pytest.mark.security
