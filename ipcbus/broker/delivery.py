@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import chain, groupby
 
+from ipcbus.broker.ends import ROOM_MS
 from ipcbus.broker.leasing import Leasing, stream_of
 from ipcbus.broker.mailbox import Lease, Mailbox
 from ipcbus.broker.sessions import Session
@@ -249,10 +250,14 @@ class Delivery(Leasing):
     ) -> None:
         """A leased entry waits again, or is given up after too many attempts."""
         lease = box.leases[seq]
+        given_up = box.blocked is None and lease.attempt >= self._settings.max_attempts
+        if given_up and not self._ends.can_tell():
+            self.shelve(turn, box, seq)
+            return
         box.unlease([seq])
         key = Key(box.number, lease.rank, seq)
         turn.touched.add(box.number)
-        if box.blocked is None and lease.attempt >= self._settings.max_attempts:
+        if given_up:
             self._ends.bury(turn, box, key, reason)
             return
         self._expire_again(lease, key)
@@ -262,6 +267,16 @@ class Delivery(Leasing):
             due = turn.now.wall + delay_ms
             self._mail.set_due([(due, *key)])
             self._ends.watch(due)
+
+    def shelve(self, turn: Turn, box: Mailbox, seq: int) -> None:
+        """Its end has come, but the store has no room to tell its sender. So it is
+        leased to nobody until it is asked again; that takes no room either."""
+        lease, before = box.leases[seq], box.earliest
+        if lease.session is not None:
+            lease.session.give_back(box.sizes[seq])
+        deadline = turn.now.mono + ROOM_MS / 1000
+        box.change(seq, lease._replace(session=None, deadline=deadline))
+        self._watch(box, before)
 
     def _expire_again(self, lease: Lease, key: Key) -> None:
         """What has expired while it was held: the sweep of the next turn, due at once,

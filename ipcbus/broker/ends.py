@@ -77,8 +77,11 @@ SWEEP = 500
 BOUNCE_BYTES = 2048
 """What a bounce takes of the store, at most."""
 
+END_BYTES = 4 * BOUNCE_BYTES
+"""What a dead letter and its bounce take, if each begins new pages."""
+
 ROOM_MS = 1000
-"""How long a full store is given to purge before more of it is swept."""
+"""How long a full store is given to purge before more of it is ended."""
 
 Notify = Callable[[Turn, Header, str, str, str], None]
 """`(turn, header of the message, address that failed, status, reason)`."""
@@ -111,6 +114,11 @@ class Ends:
         """Something becomes due or expires at `when`."""
         if self.wake_at is None or when < self.wake_at:
             self.wake_at = when
+
+    def can_tell(self) -> bool:
+        """Whether there is room for an end and its bounce. If not, the store is so full
+        that the broker's part of the reserve is used up too."""
+        return self._store.room(ours=True) >= END_BYTES
 
     def is_behind(self, wall: int) -> bool:
         """Whether there is more to wake or to end than one turn did."""
@@ -207,6 +215,9 @@ class Ends:
 
     def full(self, turn: Turn, header: Header, number: int) -> None:
         """One mailbox of many was full; the others got the message."""
+        if not self.can_tell():
+            turn.counted["unsaid"] += 1
+            return
         name = self._directory.name(number)
         self._bounce(turn, header, name, MAILBOX_FULL, f"the mailbox of {name} is full")
 

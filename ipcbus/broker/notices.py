@@ -59,7 +59,7 @@ class Notices:
         data = {"event": how, "id": id_, "to": message.to}
         header = self._answer(turn, number, message, ACK, data)
         text = f"Your message {id_} to {message.to} was {how}."
-        self._sending.post(turn, header, text.encode(), [number])
+        self._say(turn, header, text, [number])
 
     def late(self, turn: Turn, message: Header, peer: str, reason: str) -> None:
         """Tell the sender of a message, once, that it still waits for a bridge."""
@@ -73,9 +73,7 @@ class Notices:
             f"{reason}. It will be sent when that is over, or bounce."
         )
         header = self._answer(turn, number, message, CONTROL, data)
-        self._sending.post(
-            turn, header._replace(reply_to=None), text.encode(), [number]
-        )
+        self._say(turn, header._replace(reply_to=None), text, [number])
 
     def _answer(
         self, turn: Turn, number: int, message: Header, kind: str, data: Any
@@ -89,7 +87,16 @@ class Notices:
         """A notice to several agents, of kind `control`."""
         if mailboxes:
             header = self._header(turn, "*", CONTROL, data)
+            self._say(turn, header, text, mailboxes)
+
+    def _say(self, turn: Turn, header: Header, text: str, mailboxes: list[int]) -> None:
+        """Left out and counted if the store has no room for it: what it is about, an
+        ack for example, must not fail for its sake. (An end that owes a bounce waits
+        for room instead.)"""
+        if self._ends.can_tell():
             self._sending.post(turn, header, text.encode(), mailboxes)
+        else:
+            turn.counted["unsaid"] += 1
 
     def _header(self, turn: Turn, to: str, kind: str, data: Any) -> Header:
         return Header(

@@ -115,6 +115,9 @@ class Returns:
         key = self._delivery.key_of(turn, link.box, seq, attempt)
         if key is None:
             return False
+        if not self._ends.can_tell():
+            self._delivery.shelve(turn, link.box, seq)
+            return True
         if status == NO_SUCH_AGENT:
             waiting = self._store.mail.get(key)
             assert waiting is not None
