@@ -257,7 +257,9 @@ def test_a_repr_shows_no_secret() -> None:
 def test_without_descriptors_there_is_no_broker_and_nothing_stays_open(
     open_dealer: Open, server: tuple[zmq.Socket[bytes], Target], left: int
 ) -> None:
-    context().socket(zmq.PAIR).close()  # what the process has once is there
+    with context().socket(zmq.PAIR) as first:  # what the process has once is there
+        its = int(first.get(zmq.FD))
+    until(lambda: its not in descriptors(), "libzmq is done with all that was closed")
     before = descriptors()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1, limits[1]))
