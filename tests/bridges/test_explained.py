@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any, Final, cast
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipcbus.broker.settings import Settings
@@ -50,7 +50,6 @@ CONTROLS: Final = [Spec(True, "dev", ("*", None), ("*", None), ("control", "info
 A_CONTROL: Final = Facts("a@dev", "b@prod", "control", 4, 10, (), 0, False)
 
 
-@settings(max_examples=150)
 @example(CONTROLS, "", "", [A_CONTROL, A_CONTROL._replace(kind="inform")])
 @given(st.lists(specs(), max_size=4), GRANTS, GRANTS, MESSAGES)
 def test_what_is_told_of_a_message_is_what_becomes_of_it(

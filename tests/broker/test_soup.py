@@ -111,7 +111,7 @@ def events(draw: st.DrawFn) -> Event:
     return Received(peer, key, draw(messages))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.lists(events(), max_size=6), delays), max_size=25))
 def test_the_core_survives_whatever_is_said(
     turns: list[tuple[list[Event], int]],
@@ -123,7 +123,6 @@ def test_the_core_survives_whatever_is_said(
         bus.advance(pause_ms / 1000)
 
 
-@settings(max_examples=200, deadline=None)
 @given(messages)
 def test_what_is_said_here_is_what_the_wire_lets_through(
     message: ClientMessage,

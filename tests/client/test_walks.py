@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.bus import Bus
@@ -33,7 +33,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(STEPS)
 def test_every_send_is_accepted_once_and_in_order_wherever_it_is_cut(
     steps: list[tuple[str, int]],

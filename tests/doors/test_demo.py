@@ -153,7 +153,17 @@ SABOTAGE = {
 """What is spoilt: how, in which scenes, and the claims that then must not hold."""
 
 
-@pytest.mark.parametrize("name", SABOTAGE)
+QUICK = "a message stored twice", "a door that lets everybody in"
+"""The others are waited for in vain, each for seconds."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in SABOTAGE
+    ],
+)
 def test_it_fails_when_something_does_not_hold(name: str, tmp_path: Path) -> None:
     sabotage, scenes, claims = SABOTAGE[name]
     played = play(tmp_path, sabotage, scenes)

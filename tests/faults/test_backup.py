@@ -49,6 +49,7 @@ class Copy(NamedTuple):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_backups_under_load_are_each_of_one_moment_and_cost_no_commit(
     network: Network, tmp_path: Path, show: Callable[[str], None]
 ) -> None:

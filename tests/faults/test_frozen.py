@@ -36,6 +36,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_a_frozen_receiver_neither_slows_the_others_nor_fills_the_broker(
     network: Network, tmp_path: Path, show: Callable[[str], None]
 ) -> None:

@@ -200,8 +200,17 @@ def _outcome(ack: Pending[None]) -> str:
         ),
     ],
 )
-@pytest.mark.parametrize("operation", ["write", "sync"])
-@pytest.mark.parametrize("fault", ["KILL", "EIO", "ENOSPC"])
+@pytest.mark.parametrize(
+    ("fault", "operation"),
+    [
+        ("KILL", "write"),
+        ("EIO", "sync"),
+        ("ENOSPC", "write"),
+        pytest.param("KILL", "sync", marks=pytest.mark.slow),
+        pytest.param("EIO", "write", marks=pytest.mark.slow),
+        pytest.param("ENOSPC", "sync", marks=pytest.mark.slow),
+    ],
+)
 def test_at_whatever_write_it_fails_what_was_accepted_is_there_and_all_else_once(
     network: Network,
     tmp_path: Path,

@@ -163,7 +163,15 @@ def _talker(one: socket.socket) -> None:
         one.sendall(b"SSH-2.0-OpenSSH_9.9\r\n" + bytes(range(256)) * 16)
 
 
-@pytest.mark.parametrize("serve", [_web, _mute, _talker], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "serve",
+    [
+        pytest.param(_web, marks=pytest.mark.slow),
+        pytest.param(_mute, marks=pytest.mark.slow),
+        _talker,
+    ],
+    ids=lambda f: f.__name__,
+)
 def test_another_program_on_its_port(
     machines: Machines, show: Show, serve: Callable[[socket.socket], None]
 ) -> None:

@@ -146,6 +146,7 @@ def _outcome(ack: ipcbus.Pending[None]) -> str:
     return OK
 
 
+@pytest.mark.slow
 def test_of_all_acks_of_many_slow_sessions_one_of_each_message_is_good(
     network: Network, broker: BrokerInfo, show: Callable[[str], None]
 ) -> None:

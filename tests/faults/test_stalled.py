@@ -51,6 +51,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_others_hardly_notice_that_a_consumer_has_stopped_under_a_flood(
     network: Network, tmp_path: Path, show: Callable[[str], None]
 ) -> None:

@@ -21,6 +21,11 @@ def _step(name: str, minutes: float, words: str) -> Step:
 
 
 STEPS: Final = (
+    _step(
+        "properties",
+        20,
+        "pytest -q -m hypothesis --hypothesis-profile deep -n auto --timeout 900",
+    ),
     _step("security", 15, "pytest -q -m security -n auto"),
     _step("sim", 20, "tests.sim --seeds 1000"),
     _step("planted", 20, "tests.sim --planted --seeds 1000"),

@@ -26,6 +26,10 @@ from tests.store.making import BOB, RANK, fill, row, waiting
 from tests.store.test_migrations import of_schema
 
 OLD = range(1, KNOWN)
+SOME = [
+    pytest.param(schema, marks=() if schema in (OLD[0], OLD[-1]) else pytest.mark.slow)
+    for schema in OLD
+]
 MAIL = list(range(1, 41))
 STORE_BYTES = 1 << 20
 """Little, so that the log is not made large each time."""
@@ -126,7 +130,7 @@ def test_a_migration_that_databases_have_run_is_never_changed(tmp_path: Path) ->
     ("what", "error"),
     [("write", apsw.IOError), ("write", apsw.FullError), ("sync", apsw.IOError)],
 )
-@pytest.mark.parametrize("schema", OLD)
+@pytest.mark.parametrize("schema", SOME)
 def test_an_upgrade_that_fails_anywhere_is_begun_anew(
     disk: FaultyDisk, tmp_path: Path, schema: int, what: str, error: type[apsw.Error]
 ) -> None:
@@ -145,7 +149,7 @@ def test_an_upgrade_that_fails_anywhere_is_begun_anew(
     assert turn > 1
 
 
-@pytest.mark.parametrize("schema", OLD)
+@pytest.mark.parametrize("schema", SOME)
 def test_a_power_cut_in_the_midst_of_an_upgrade_takes_nothing_back(
     disk: FaultyDisk, tmp_path: Path, schema: int
 ) -> None:

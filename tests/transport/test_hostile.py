@@ -164,7 +164,11 @@ def parts(people: Members, peer: Peer, count: int, part: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "size"), [(200, MIB), (1_500_000, 1)], ids=["large-parts", "tiny-parts"]
+    ("count", "size"),
+    [
+        pytest.param(200, MIB, id="large-parts"),
+        pytest.param(1_500_000, 1, id="tiny-parts", marks=pytest.mark.slow),
+    ],
 )
 def test_an_endless_message_is_cut_in_bounded_memory(
     people: Members, count: int, size: int, show: Callable[[str], None]

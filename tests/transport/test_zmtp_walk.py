@@ -30,8 +30,8 @@ MEMBER, STRANGER = True, False
 @pytest.mark.parametrize(
     ("mechanism", "is_member"),
     [
-        pytest.param("null", STRANGER, id="null"),
-        pytest.param("plain", STRANGER, id="plain"),
+        pytest.param("null", STRANGER, id="null", marks=SLOW),
+        pytest.param("plain", STRANGER, id="plain", marks=SLOW),
         pytest.param("plain", MEMBER, id="plain-member"),
         pytest.param("curve", STRANGER, id="curve"),
         pytest.param("curve", MEMBER, id="curve-member"),

@@ -111,6 +111,7 @@ def _flap(line: Line, seconds: float, show: Callable[[str], None]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bridge_whose_destination_stays_away_uses_next_to_nothing(
     line: Line, show: Callable[[str], None]
 ) -> None:
@@ -138,7 +139,7 @@ def test_a_bridge_whose_destination_stays_away_uses_next_to_nothing(
 
 @pytest.mark.parametrize(
     "seconds",
-    [10, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
+    [5, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
 )
 def test_a_bridge_to_a_frozen_network_holds_no_more_than_its_credit(
     line: Line, seconds: int, show: Callable[[str], None]

@@ -30,6 +30,7 @@ HEALED_S = 5.0
 pytestmark = pytest.mark.chaos
 
 
+@pytest.mark.slow
 def test_mail_outlives_a_destination_that_is_frozen_for_8_s(
     town: Home, tmp_path: Path, show: Callable[[str], None]
 ) -> None:

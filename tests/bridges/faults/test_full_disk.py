@@ -103,6 +103,7 @@ def test_mail_to_a_full_destination_waits_and_flows_when_there_is_room(
             ends_well(people, (here, DEV), (here, PROD))
 
 
+@pytest.mark.slow
 def test_order_is_kept_when_a_destination_is_full_and_has_room_again_under_load(
     home: Path, small: Small, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ PROGRAM = failpoints.__file__
 pytestmark = pytest.mark.chaos
 
 
-@pytest.mark.parametrize("count", [1, 100])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 100])
 def test_a_bridge_may_be_killed_at_every_step(
     town: Home, tmp_path: Path, count: int
 ) -> None:
@@ -48,7 +48,7 @@ def test_a_bridge_may_be_killed_at_every_step(
             ends_well(people, (town, DEV), (town, PROD))
 
 
-@pytest.mark.parametrize("count", [1, 100])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 100])
 def test_a_broker_may_be_killed_around_each_commit_of_the_handoff(
     town: Home, tmp_path: Path, count: int
 ) -> None:

@@ -6,7 +6,7 @@ import random
 import string
 from typing import Any, Final
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipcbus.doors.language import Intent, Unsure, parse, plainly
@@ -29,7 +29,6 @@ seconds = st.integers(10, 86_400).map(float)
 
 
 @given(st.text(st.characters()))
-@settings(max_examples=200)
 @example("")
 @example("\x00\ud800")
 @example("tell bob: \ud800")
@@ -39,7 +38,6 @@ def test_nothing_makes_it_raise(sentence: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200)
 def test_no_soup_of_its_own_words_makes_it_raise(data: st.DataObject) -> None:
     pieces = [*sorted(real_words()), "bob", "#x", "bob@prod", ":", ",", "?", "5", "*"]
     soup = data.draw(st.lists(st.sampled_from(pieces), max_size=12))
@@ -132,7 +130,6 @@ intents = st.one_of(
 
 
 @given(intents)
-@settings(max_examples=200)
 def test_what_it_tells_to_type_means_what_it_understood(intent: Intent) -> None:
     found = parse(plainly(intent))
 
@@ -189,7 +186,6 @@ def _in_random_case(sentence: str, fields: dict[str, Any], seed: int) -> str:
     st.sampled_from(AFTER),
     st.integers(0, 2**32),
 )
-@settings(max_examples=200)
 def test_case_and_politeness_change_nothing(
     said: tuple[str, Meaning], before: str, after: str, seed: int
 ) -> None:
@@ -226,7 +222,6 @@ def _is_faultless(said: tuple[str, Meaning]) -> bool:
 
 
 @given(st.sampled_from([*filter(_is_faultless, SURE)]), st.integers(0, 2**32))
-@settings(max_examples=200)
 def test_a_slip_of_the_finger_never_makes_another_command(
     said: tuple[str, Meaning], seed: int
 ) -> None:

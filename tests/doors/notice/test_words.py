@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbus.doors.notice.words import MOST_LINE, MOST_TEXT, Page, harmless, line, told
@@ -149,7 +149,6 @@ def test_no_text_can_begin_a_second_line(body: str) -> None:
 
 
 @pytest.mark.security
-@settings(max_examples=200)
 @given(
     bodies=st.lists(st.text(max_size=400), min_size=1, max_size=5),
     times=st.integers(1, 40),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbus.doors.tools import TOOLS, Desk, call
@@ -68,7 +68,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     tool=st.sampled_from(TOOLS),
     args=JSON | st.dictionaries(st.sampled_from([*BY_NAME["inbox"].properties]), JSON),

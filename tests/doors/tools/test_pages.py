@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbus.client.words import Record
@@ -55,7 +55,6 @@ def test_a_text_cannot_leave_its_frame_or_forge_another(
 
 
 @pytest.mark.security
-@settings(max_examples=300)
 @given(text=st.text(), data=st.recursive(st.text() | st.none(), st.lists))
 def test_no_letter_that_deceives_reaches_a_model(text: str, data: Any) -> None:
     facts = {"attachments": [["ab" * 32, 5, text, None]]}
@@ -94,7 +93,6 @@ def test_long_data_is_only_named() -> None:
     assert found["data"] == "(long)"
 
 
-@settings(max_examples=300)
 @given(text=st.text(), size=st.integers(4, 40))
 def test_a_long_text_is_put_together_again_from_its_pieces(
     text: str, size: int

@@ -281,8 +281,7 @@ class SameAnswers(RuleBasedStateMachine):
 
 TestSameAnswers = SameAnswers.TestCase
 TestSameAnswers.settings = settings(
-    max_examples=40,
+    max_examples=settings().max_examples // 2,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
