@@ -123,7 +123,9 @@ class Pending(Generic[T]):
         for callback in callbacks or ():
             try:
                 callback(self)
-            except Exception:  # noqa: BLE001 - the caller's code, on our thread
+            # The caller's code on our thread, which others wait for: `sys.exit()` would
+            # end that, and not the program.
+            except (Exception, SystemExit):  # noqa: BLE001
                 sys.excepthook(*sys.exc_info())
 
 

@@ -64,18 +64,23 @@ def test_callbacks_are_called_once_whenever_they_were_added() -> None:
     assert called == ["before", "after"]
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_a_callback_that_raises_is_reported_and_stops_nobody(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     reported: list[Any] = []
-    monkeypatch.setattr(sys, "excepthook", lambda *error: reported.append(error[0]))
+    monkeypatch.setattr(sys, "excepthook", lambda *told: reported.append(told[0]))
+
+    def fail(_: Pending[int]) -> None:
+        raise error
+
     pending: Pending[int] = Pending()
     called: list[int] = []
-    pending.add_done_callback(lambda _: 1 / 0)
+    pending.add_done_callback(fail)
     pending.add_done_callback(lambda p: called.append(p.result()))
     pending.resolve(5)
     assert called == [5]
-    assert reported == [ZeroDivisionError]
+    assert reported == [error]
 
 
 def test_ctrl_c_interrupts_a_wait() -> None:
