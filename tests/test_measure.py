@@ -28,8 +28,9 @@ def _complaints(path: Path, source: str) -> Iterator[str]:
         yield f"{path}: {lines} lines; split it by concern"
     if path.stem in ("utils", "util", "helpers", "common", "misc"):
         yield f"{path}: name it after what it is about"
-    yield from _sleeps(path, source)
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    yield from _sleeps(path, tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > MAX_FUNCTION:
@@ -38,11 +39,11 @@ def _complaints(path: Path, source: str) -> Iterator[str]:
             yield f"{path}:{node.lineno}: a bare except hides what went wrong"
 
 
-def _sleeps(path: Path, source: str) -> Iterator[str]:
+def _sleeps(path: Path, tree: ast.Module) -> Iterator[str]:
     """No test sleeps. Between two looks at a condition, a function `until` may."""
     if path.parts[0] != "tests":
         return
-    waiting: list[Any] = [ast.parse(source)]
+    waiting: list[Any] = [tree]
     while waiting:
         node = waiting.pop()
         if _is_sleep(node):
