@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heappop
 from itertools import chain, groupby
 
 from ipcbus.broker.ends import ROOM_MS
@@ -161,9 +161,8 @@ class Delivery(Leasing):
                 lease.session.give_back(box.sizes[seq])
             session.take(box.sizes[seq])
             lease = lease._replace(session=session)
-        before = box.earliest
         box.change(seq, lease._replace(deadline=turn.now.mono + lease_ms / 1000))
-        self._watch(box, before)
+        self._watch(box)
         return True
 
     def _release(
@@ -271,12 +270,12 @@ class Delivery(Leasing):
     def shelve(self, turn: Turn, box: Mailbox, seq: int) -> None:
         """Its end has come, but the store has no room to tell its sender. So it is
         leased to nobody until it is asked again; that takes no room either."""
-        lease, before = box.leases[seq], box.earliest
+        lease = box.leases[seq]
         if lease.session is not None:
             lease.session.give_back(box.sizes[seq])
         deadline = turn.now.mono + ROOM_MS / 1000
         box.change(seq, lease._replace(session=None, deadline=deadline))
-        self._watch(box, before)
+        self._watch(box)
 
     def _expire_again(self, lease: Lease, key: Key) -> None:
         """What has expired while it was held: the sweep of the next turn, due at once,
@@ -315,12 +314,15 @@ class Delivery(Leasing):
         turn.touched |= self.resting
         mono = turn.now.mono
         while self.due and self.due[0][0] <= mono:
-            _, number = heappop(self.due)
+            at, number = heappop(self.due)
+            if self.looks.get(number) != at:
+                continue
+            del self.looks[number]
             box = self._boxes[number]
             for seq in sorted(box.run_out(mono)):
                 self._come_back(turn, box, seq, "its lease ran out")
             if box.leases:
-                heappush(self.due, (box.earliest, number))
+                self._watch(box)
             else:
                 self.leased.discard(number)
 

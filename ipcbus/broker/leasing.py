@@ -12,8 +12,9 @@ time, and the one that kills becomes a dead letter alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from heapq import heappush
+from heapq import heapify, heappush
 from itertools import groupby, islice
+from math import inf
 from typing import Final
 
 from ipcbus.broker.batch import Columns, Part, Taker
@@ -31,6 +32,9 @@ DOUBTED: Final = 2
 """Leases after which a message that comes back is given alone. One would slow down all
 that comes back after a takeover; what is left of `max_attempts` must be enough for
 those who were held beside it."""
+
+SPARE_LOOKS: Final = 64
+"""Looks that do not count any more, before they are thrown out."""
 
 
 class Leasing:
@@ -55,8 +59,10 @@ class Leasing:
         self.leased: set[int] = set()
         """Numbers of the mailboxes that may have leases."""
         self.due: list[tuple[float, int]] = []
-        """Heap: when to look at which mailbox for leases that have run out. There is a
-        place for each that has one, at its `earliest` or before."""
+        """Heap: when to look at which mailbox for leases that have run out."""
+        self.looks: dict[int, float] = {}
+        """Mailbox -> its place in `due` that counts, at its `earliest` or before. It
+        has others if leases were made shorter; they are passed over."""
         self.resting: set[int] = set()
         """Numbers of mailboxes from which nothing goes out before the next sweep: of
         links until all is woken whose time has come, because what is woken first may
@@ -285,15 +291,19 @@ class Leasing:
     def _hold(
         self, box: Mailbox, seqs: Sequence[int], sizes: Sequence[int], lease: Lease
     ) -> None:
-        before = box.earliest
         box.lease(seqs, sizes, lease)
         self.leased.add(box.number)
-        self._watch(box, before)
+        self._watch(box)
 
-    def _watch(self, box: Mailbox, before: float) -> None:
-        """Its `earliest` was `before`."""
-        if box.earliest < before:
-            heappush(self.due, (box.earliest, box.number))
+    def _watch(self, box: Mailbox) -> None:
+        """Its `earliest` may have changed."""
+        if box.earliest >= self.looks.get(box.number, inf):
+            return
+        self.looks[box.number] = box.earliest
+        heappush(self.due, (box.earliest, box.number))
+        if len(self.due) > 2 * len(self.looks) + SPARE_LOOKS:
+            self.due = [(at, number) for number, at in self.looks.items()]
+            heapify(self.due)
 
     def _grant(
         self,

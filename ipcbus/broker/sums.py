@@ -35,15 +35,14 @@ def check_mailboxes(
 ) -> None:
     """Leases are of sessions that are there, and each session holds what it counts."""
     held: dict[int, int] = {}
-    watched: dict[int, list[float]] = {}
-    for at, number in leasing.due:
-        watched.setdefault(number, []).append(at)
+    due = set(leasing.due)
+    for number, at in leasing.looks.items():
+        assert (at, number) in due
     for box in boxes.values():
         box.check_invariants(mail)
         if box.leases:
             assert box.number in leasing.leased
-        if box.earliest < inf:
-            assert min(watched[box.number]) <= box.earliest
+            assert leasing.looks[box.number] <= box.earliest < inf
         for lease in box.leases.values():
             if lease.session is not None:
                 assert sessions.get(lease.session.peer) is lease.session

@@ -114,6 +114,20 @@ def test_an_extended_lease_does_not_run_out(bus: Harness) -> None:
     assert len(delivered(bus.advance(5.1), BOB)) == 1
 
 
+def test_leases_that_are_made_shorter_again_and_again_cost_no_memory(
+    bus: Harness,
+) -> None:
+    _send(bus, "m1")
+    (one,) = bus.credit(BOB, 10)
+    for left in range(6_000, 5_000, -1):
+        assert bus.settle(BOB, extends=[[*one.receipt, left]]) == []
+    assert len(bus.broker._delivery.due) < 100
+    bus.advance(3)
+    bus.ping(BOB)
+    assert delivered(bus.advance(1.9), BOB) == []
+    assert len(delivered(bus.advance(0.2), BOB)) == 1
+
+
 def test_what_a_lost_session_held_goes_to_another_of_the_same_agent(
     bus: Harness,
 ) -> None:
