@@ -112,12 +112,14 @@ class Returns:
     def _park(
         self, turn: Turn, link: Link, seq: int, attempt: int, status: str, reason: str
     ) -> bool:
+        """False if the receipt was stale; so is one for whose bounce there is no room:
+        it comes again, and will be refused again."""
         key = self._delivery.key_of(turn, link.box, seq, attempt)
         if key is None:
             return False
         if not self._ends.can_tell():
             self._delivery.shelve(turn, link.box, seq)
-            return True
+            return False
         if status == NO_SUCH_AGENT:
             waiting = self._store.mail.get(key)
             assert waiting is not None

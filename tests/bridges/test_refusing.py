@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipcbus.broker.ends import ROOM_MS, Ends
 from ipcbus.protocol.pieces import unpack_meta
 from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster, rules_of, texts
@@ -33,6 +34,24 @@ def test_an_unknown_recipient_bounces_with_its_code(both: Cluster) -> None:
         "hint": "look for the name: ipcbus agents",
     }
     assert texts(both.read("bob@prod")) == ["2"]
+
+
+def test_without_room_for_its_bounce_it_waits_and_is_refused_again(
+    both: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.bridge("dev", "prod")
+    with monkeypatch.context() as full:
+        full.setattr(Ends, "can_tell", lambda _: False)
+        flow(both, "nobody@prod", "1")
+        flow(both, "bob@prod", "2")
+        for _ in range(3):
+            both.advance(ROOM_MS / 1000)
+            both.run()
+        assert both.read("alice@dev") == []
+        assert texts(both.read("bob@prod")) == ["2"]
+    both.advance(ROOM_MS / 1000)
+    both.run()
+    assert told(both.read("alice@dev")) == [("bounce", "5.1.1")]
 
 
 def test_what_no_rule_carries_bounces_and_names_no_rule(town: Cluster) -> None:
