@@ -11,7 +11,7 @@ from ipcbus.protocol.messages import Answer, Credit, Send, Settle
 from ipcbus.protocol.pieces import runs
 from tests.broker.harness import OPERATOR, Delivered, Harness, delivered, draft, only
 
-ALICE, BOB, BOB2 = b"alice", b"bob", b"bob/2"
+ALICE, BOB, BOB2, CAROL = b"alice", b"bob", b"bob/2", b"carol"
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +126,20 @@ def test_leases_that_are_made_shorter_again_and_again_cost_no_memory(
     bus.ping(BOB)
     assert delivered(bus.advance(1.9), BOB) == []
     assert len(delivered(bus.advance(0.2), BOB)) == 1
+
+
+def test_a_lease_that_was_made_shorter_keeps_no_other_from_running_out(
+    bus: Harness,
+) -> None:
+    bus.join_up("carol")
+    _send(bus, "m1")
+    assert bus.send(ALICE, draft("m2", "carol")) == []
+    (one,) = bus.credit(BOB, 10, lease_s=2)
+    assert len(bus.credit(CAROL, 10, lease_s=2.1)) == 1
+    assert bus.settle(BOB, extends=[[*one.receipt, 1_900]]) == []
+    actions = bus.advance(2.2)
+    assert _ids(delivered(actions, BOB)) == ["m1"]
+    assert _ids(delivered(actions, CAROL)) == ["m2"]
 
 
 def test_what_a_lost_session_held_goes_to_another_of_the_same_agent(
