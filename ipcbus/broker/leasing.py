@@ -33,9 +33,6 @@ DOUBTED: Final = 2
 that comes back after a takeover; what is left of `max_attempts` must be enough for
 those who were held beside it."""
 
-SPARE_LOOKS: Final = 64
-"""Looks that do not count any more, before they are thrown out."""
-
 
 class Leasing:
     """Hands out what waits."""
@@ -62,7 +59,7 @@ class Leasing:
         """Heap: when to look at which mailbox for leases that have run out."""
         self.looks: dict[int, float] = {}
         """Mailbox -> its place in `due` that counts, at its `earliest` or before. It
-        has others if leases were made shorter; they are passed over."""
+        may have another, if a lease was made shorter, which is passed over."""
         self.resting: set[int] = set()
         """Numbers of mailboxes from which nothing goes out before the next sweep: of
         links until all is woken whose time has come, because what is woken first may
@@ -297,13 +294,12 @@ class Leasing:
 
     def _watch(self, box: Mailbox) -> None:
         """Its `earliest` may have changed."""
-        if box.earliest >= self.looks.get(box.number, inf):
-            return
-        self.looks[box.number] = box.earliest
-        heappush(self.due, (box.earliest, box.number))
-        if len(self.due) > 2 * len(self.looks) + SPARE_LOOKS:
-            self.due = [(at, number) for number, at in self.looks.items()]
-            heapify(self.due)
+        if box.earliest < self.looks.get(box.number, inf):
+            self.looks[box.number] = box.earliest
+            heappush(self.due, (box.earliest, box.number))
+            if len(self.due) > 2 * len(self.looks):
+                self.due = [(at, number) for number, at in self.looks.items()]
+                heapify(self.due)
 
     def _grant(
         self,

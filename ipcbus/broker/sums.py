@@ -36,6 +36,7 @@ def check_mailboxes(
     """Leases are of sessions that are there, and each session holds what it counts."""
     held: dict[int, int] = {}
     due = set(leasing.due)
+    assert not due or leasing.due[0] == min(due)
     for number, at in leasing.looks.items():
         assert (at, number) in due
     for box in boxes.values():
