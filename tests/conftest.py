@@ -35,7 +35,7 @@ settings.load_profile("quick")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are processors: most of these tests wait most of the time."""
-    return (os.cpu_count() or 1) * 3 // 2
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

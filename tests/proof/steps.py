@@ -34,6 +34,6 @@ STEPS: Final = (
     _step("chaos", 20, "tests.chaos --minutes 10"),
     _step("kills", 40, "tests.chaos --kills 1000"),
     _step("soak", 25, "tests.soak --hours 0.25"),
-    _step("long", 30, "pytest -q -m slow --timeout 3600"),
+    _step("long", 45, "pytest -q -m slow --timeout 3600"),
 )
 """The whole of it takes less than two hours on two processors."""
