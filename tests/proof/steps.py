@@ -23,7 +23,7 @@ def _step(name: str, minutes: float, words: str) -> Step:
 STEPS: Final = (
     _step(
         "properties",
-        20,
+        15,
         "pytest -q -m hypothesis --hypothesis-profile deep -n auto --timeout 900",
     ),
     _step("security", 15, "pytest -q -m security -n auto"),
@@ -32,7 +32,7 @@ STEPS: Final = (
     _step("mutants", 30, "tests.mutants --sample 300"),
     _step("fuzz", 10, "tests.fuzz --minutes 5"),
     _step("chaos", 20, "tests.chaos --minutes 10"),
-    _step("kills", 40, "tests.chaos --kills 1000"),
+    _step("kills", 30, "tests.chaos --kills 1000"),
     _step("soak", 25, "tests.soak --hours 0.25"),
     _step("long", 45, "pytest -q -m slow --timeout 3600"),
 )
