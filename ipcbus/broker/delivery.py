@@ -273,6 +273,7 @@ class Delivery(Leasing):
         lease = box.leases[seq]
         if lease.session is not None:
             lease.session.give_back(box.sizes[seq])
+        turn.touched.add(box.number)
         deadline = turn.now.mono + ROOM_MS / 1000
         box.change(seq, lease._replace(session=None, deadline=deadline))
         self._watch(box)
@@ -323,8 +324,6 @@ class Delivery(Leasing):
                 self._come_back(turn, box, seq, "its lease ran out")
             if box.leases:
                 self._watch(box)
-            else:
-                self.leased.discard(number)
 
     def woken(self, turn: Turn, entry: Entry) -> None:
         """A delayed entry is ready: the store has it in its place again."""

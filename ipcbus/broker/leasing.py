@@ -53,13 +53,12 @@ class Leasing:
         self._sessions = sessions
         self._ends = ends
         self._doubted = min(DOUBTED, max(1, settings.max_attempts - 1))
-        self.leased: set[int] = set()
-        """Numbers of the mailboxes that may have leases."""
         self.due: list[tuple[float, int]] = []
         """Heap: when to look at which mailbox for leases that have run out."""
         self.looks: dict[int, float] = {}
-        """Mailbox -> its place in `due` that counts, at its `earliest` or before. It
-        may have another, if a lease was made shorter, which is passed over."""
+        """Each mailbox that may have leases -> its place in `due` that counts, at its
+        `earliest` or before. It has others if leases were made shorter; they are
+        passed over."""
         self.resting: set[int] = set()
         """Numbers of mailboxes from which nothing goes out before the next sweep: of
         links until all is woken whose time has come, because what is woken first may
@@ -289,7 +288,6 @@ class Leasing:
         self, box: Mailbox, seqs: Sequence[int], sizes: Sequence[int], lease: Lease
     ) -> None:
         box.lease(seqs, sizes, lease)
-        self.leased.add(box.number)
         self._watch(box)
 
     def _watch(self, box: Mailbox) -> None:

@@ -185,7 +185,7 @@ class Broker:
     def next_deadline(self, now: Now) -> float | None:
         """Seconds until `handle` wants to be called although nothing has happened."""
         waits = []
-        if self._delivery.leased:
+        if self._delivery.looks:
             waits.append(LEASE_TICK_S)
         if len(self._sessions):
             waits.append(max(0.0, self._next_tick - now.mono))

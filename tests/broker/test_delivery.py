@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ipcbus.broker.ends import Ends
 from ipcbus.broker.settings import Settings
 from ipcbus.protocol.messages import Answer, Credit, Send, Settle
 from ipcbus.protocol.pieces import runs
@@ -143,6 +144,19 @@ def test_a_lease_that_was_made_shorter_keeps_no_other_from_running_out(
     actions = bus.advance(2.2)
     assert _ids(delivered(actions, BOB)) == ["m1"]
     assert _ids(delivered(actions, CAROL)) == ["m2"]
+
+
+def test_who_held_what_cannot_end_yet_is_given_the_next(
+    bus: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _send(bus, "m1", "m2")
+    monkeypatch.setattr(Ends, "can_tell", lambda _: False)
+    attempts = Settings().max_attempts
+    bus.credit(BOB, 1, lease_s=1)
+    for _ in range(attempts - 1):
+        assert _ids(delivered(bus.advance(1.1), BOB)) == ["m1"]
+        bus.ping(BOB)
+    assert _ids(delivered(bus.advance(1.1), BOB)) == ["m2"]
 
 
 def test_what_a_lost_session_held_goes_to_another_of_the_same_agent(
