@@ -20,7 +20,7 @@ from ipcbus.adapters.replies import Replies
 from ipcbus.adapters.runner import Runner
 from ipcbus.adapters.thinking import Thinker
 from ipcbus.client.message import AsyncMessage
-from tests.adapters.models import Told, calls, serving
+from tests.adapters.models import WAIT_S, Told, calls, serving
 
 STEPS = (
     "leased",
@@ -88,7 +88,7 @@ async def main(step: str) -> None:
 
     doom(step)
     model = Told(answer)
-    async with serving(model) as served:
+    async with serving(model) as served, asyncio.timeout(WAIT_S):
         while step or not (await served.client.status())["counters"].get("acked"):
             await asyncio.sleep(0.01)
 

@@ -98,16 +98,21 @@ def test_who_asked_for_it_is_told_how_far_the_model_is(
     monkeypatch.setattr("ipcbus.adapters.progress.EVERY_S", 0.0)
 
     async def story() -> None:
+        heard = asyncio.Semaphore(0)
+
         async def slowly(turn: Turn) -> Answer:
             assert turn.on_text is not None
             for word in ("It ", "is ", "green."):
                 turn.on_text(word)
-                await asyncio.sleep(0.05)
+                await heard.acquire()
             return Answer("It is green.")
 
         async with serving(Told(slowly)):
             alice.send("llama", "Well?", kind="request", labels=("progress",))
-            found = await received(alice, 4)
+            found = []
+            for _ in range(4):
+                found += await received(alice, 1)
+                heard.release()
         assert [each.body for each in found[:3]] == ["It ", "It is ", "It is green."]
         assert {each.kind for each in found[:3]} == {"ack"}
         assert (found[3].kind, found[3].body) == ("reply", "It is green.")
