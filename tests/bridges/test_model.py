@@ -16,7 +16,7 @@ from ipcbus.store.base import Store
 from ipcbus.store.sqlite import SqliteStore
 from tests.bridges.world import World
 
-WALKS = 40
+WALKS = 25
 THINGS = 100
 
 

@@ -102,7 +102,7 @@ def two_lives(store: SqliteStore, seqs: Iterator[int], batch: int) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 64])
 def test_a_store_with_a_limit(tmp_path: Path, batch: int) -> None:
     two_lives(limited(tmp_path), itertools.count(1), batch)
     assert (tmp_path / "bus.db").stat().st_size <= 8 * MIB

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import ipcbus
 from tests.adapters.vendors.model import WORDS
-from tests.adapters.vendors.platforms import Platform
+from tests.adapters.vendors.platforms import PLATFORMS, Platform
 from tests.doors.cli.conftest import RUN_S, Running
 
 ADAPTERS = {"chat": "openai", "responses": "openai"}
@@ -32,6 +34,15 @@ def agent(platform: Platform, url: str) -> Iterator[Running]:
         process.close()
 
 
+@pytest.mark.parametrize(
+    "platform",
+    [
+        pytest.param(each, marks=pytest.mark.slow if each is not PLATFORMS[0] else ())
+        for each in PLATFORMS
+    ],
+    ids=lambda each: each.name,
+    indirect=True,
+)
 def test_it_starts_a_broker_serves_and_the_broker_outlives_it(
     platform: Platform, model: str, home: Path
 ) -> None:

@@ -91,14 +91,8 @@ def test_mail_flows_soon_after_a_line_that_was_cut_is_whole(
     assert took < HEALED_S
 
 
-@pytest.mark.parametrize(
-    "ways",
-    [
-        (DOWN,),
-        pytest.param((UP,), marks=pytest.mark.slow),
-        pytest.param((UP, DOWN), marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("ways", [(DOWN,), (UP,), (UP, DOWN)])
 def test_mail_flows_soon_after_a_line_that_swallowed_all_is_whole(
     line: Line, ways: tuple[str, ...], show: Callable[[str], None]
 ) -> None:

@@ -73,6 +73,7 @@ def memory(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 def test_a_line_that_breaks_every_200_ms_neither_stops_nor_heats_a_bridge(
     line: Line, show: Callable[[str], None]
 ) -> None:

@@ -22,7 +22,7 @@ DISK = 16 * MIB
 BODY = 32 * 1024
 MOST = 4 * DISK // BODY
 
-SMALL = ("disk", "limit")
+SMALL = ["disk", pytest.param("limit", marks=pytest.mark.slow)]
 """What makes a network small: a file system of 16 MiB, or what its owner set."""
 
 Small = Callable[[str, str], Network]
