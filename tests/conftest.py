@@ -20,6 +20,7 @@ from ipcbus import networks
 from ipcbus.errors import NoBroker, UnsafeFolder
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
+from tests import forks
 
 STATE = ".local/state/ipcbus"
 """Below HOME: the home of who has set nothing."""
@@ -122,10 +123,22 @@ def network(home: Path) -> Network:
     return networks.create("dev")
 
 
+@pytest.fixture(scope="session")
+def _forks() -> None:
+    """Begun before a test may look which processes there are."""
+    forks.begin()
+
+
 @pytest.fixture
-def broker(network: Network) -> BrokerInfo:
-    """A real broker process that serves `network` on a free port."""
-    return launch.start(network)
+def serve(_forks: None) -> Callable[[Network], BrokerInfo]:
+    """Let a real broker process serve a network, on a free port."""
+    return forks.serve
+
+
+@pytest.fixture
+def broker(network: Network, serve: Callable[[Network], BrokerInfo]) -> BrokerInfo:
+    """A real broker process that serves `network`."""
+    return serve(network)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from ipcbus import doctor, networks
 from ipcbus.doctor import Row, machine
 from ipcbus.networks import BrokerInfo, Network, Saved
 from ipcbus.transport import keys, launch
+from tests.faults.crew import until
 
 
 def finding(network: Network, name: str) -> Row:
@@ -346,4 +347,4 @@ def _state(network: Network) -> dict[str, tuple[int, bytes]]:
 
 def _kill(broker: BrokerInfo) -> None:
     os.kill(broker.pid, signal.SIGKILL)
-    os.waitpid(broker.pid, 0)
+    until(lambda: not broker.is_alive(), "it is dead")

@@ -6,16 +6,29 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ipcbus.transport import keys
-from tests.doors.cli.conftest import begin, bob, call, prod, run
+from ipcbus.networks import BrokerInfo, Network
+from ipcbus.transport import keys, launch
+from tests.doors.cli.conftest import begin, bob, call, prod, run, started
 from tests.transport.conftest import people
 
 __all__ = ["begin", "bob", "call", "people", "prod", "run"]
+
+
+@pytest.fixture
+def serve() -> Callable[[Network], BrokerInfo]:
+    """What is looked at here are processes as they are started."""
+    return launch.start
+
+
+@pytest.fixture
+def quickest() -> Callable[..., Any]:
+    return started
 
 
 def key_files(home: Path) -> list[Path]:

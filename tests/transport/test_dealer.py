@@ -180,7 +180,7 @@ def test_a_broker_that_dies_is_noticed_at_once(
     begun = time.monotonic()
     assert isinstance(until_over(dealer), Disconnected)
     assert time.monotonic() - begun < 2
-    os.waitpid(broker.pid, 0)
+    until(lambda: not broker.is_alive(), "it is dead")
 
 
 def test_an_endpoint_that_is_none_is_told_apart(open_dealer: Open) -> None:

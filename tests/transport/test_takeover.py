@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +20,12 @@ from ipcbus.protocol.messages import Accepted, Answer, Call, Closed, Credit, Pon
 from ipcbus.transport import launch
 from tests.transport.members import Members, members, take
 from tests.transport.peers import send, until
+
+
+@pytest.fixture
+def serve() -> Callable[[Network], BrokerInfo]:
+    """Brokers whose ends this process is told, as their starter is."""
+    return launch.start
 
 
 def ended(info: BrokerInfo) -> bool:

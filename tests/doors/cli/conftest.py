@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +17,9 @@ import pytest
 
 import ipcbus
 from ipcbus import networks
-from ipcbus.networks import BrokerInfo
-from ipcbus.transport import keys, launch
+from ipcbus.networks import BrokerInfo, Network
+from ipcbus.transport import keys
+from tests import forks
 
 RUN_S = 30.0
 """Seconds that any command may take here; far more than it does."""
@@ -35,14 +32,7 @@ def environment(more: dict[str, str]) -> dict[str, str]:
     """As of a program that is installed: its modules are compiled once, not each
     time. Hundreds of processes are started here."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": _compiled(), **more}
-
-
-@cache
-def _compiled() -> str:
-    folder = tempfile.mkdtemp(prefix="ipcbus-compiled-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return kept | more
 
 
 class Done(NamedTuple):
@@ -61,8 +51,21 @@ class Done(NamedTuple):
 Run = Callable[..., Done]
 
 
+def started(
+    args: Sequence[str], *, stdin: bytes, **how: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """A command run as a person's shell does it."""
+    return subprocess.run([*COMMAND, *args], input=stdin, capture_output=True, **how)
+
+
 @pytest.fixture
-def run(home: Path) -> Run:
+def quickest(_forks: None) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """How commands run here; `started` where it matters what they are started as."""
+    return forks.run
+
+
+@pytest.fixture
+def run(home: Path, quickest: Callable[..., subprocess.CompletedProcess[bytes]]) -> Run:
     """Run a command line to its end: `run("send", "bob", "hi", agent="alice")`."""
 
     def run(
@@ -72,15 +75,9 @@ def run(home: Path) -> Run:
         env: dict[str, str] | None = None,
     ) -> Done:
         who = {"IPCBUS_AGENT": agent} if agent else {}
-        done = subprocess.run(
-            [*COMMAND, *args],
-            input=stdin,
-            capture_output=True,
-            timeout=RUN_S,
-            check=False,
-            cwd=ROOT,
-            env=environment(who | (env or {})),
-        )
+        whole = environment(who | (env or {}))
+        begin = quickest if forks.can(env or {}, stdin) else started
+        done = begin(args, env=whole, cwd=ROOT, stdin=stdin, timeout=RUN_S)
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
@@ -165,9 +162,9 @@ def bob(broker: BrokerInfo) -> str:
 
 
 @pytest.fixture
-def prod(home: Path) -> BrokerInfo:
+def prod(home: Path, serve: Callable[[Network], BrokerInfo]) -> BrokerInfo:
     """Another network, called prod, that a real broker serves."""
-    return launch.start(networks.create("prod"))
+    return serve(networks.create("prod"))
 
 
 class Bridged(NamedTuple):

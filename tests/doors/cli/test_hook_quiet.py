@@ -20,6 +20,7 @@ from ipcbus.transport import launch
 from tests.doors.cli.conftest import Run
 from tests.doors.cli.hooks import SESSION, hooks, send, text, waiting
 from tests.doors.cli.test_app import imported_by
+from tests.faults.crew import until
 
 
 @pytest.mark.parametrize("tool", EVENTS)
@@ -37,7 +38,7 @@ def test_a_broker_that_was_killed_is_no_broker(
     network: Network, broker: BrokerInfo, run: Run
 ) -> None:
     os.kill(broker.pid, signal.SIGKILL)
-    os.waitpid(broker.pid, 0)
+    until(lambda: not broker.is_alive(), "it is dead")
 
     assert run("hook", "claude", "Stop", agent="bob", stdin=SESSION) == (0, "", "")
     assert not network.is_served()
