@@ -28,7 +28,7 @@ STATE = ".local/state/ipcbus"
 IN_CI = bool(os.environ.get("CI"))
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("deep", deadline=None, max_examples=400)
 settings.load_profile("quick")
 

@@ -229,17 +229,18 @@ class Mailbox:
         assert self.bytes >= 0
         assert self.arriving == 0
         assert self._page_bytes == sum(w.entry.size for w in self.page)
-        stored = mail.page(self.number, BOTTOM, self.messages + 1, 1 << 62)
-        ready = {_mark(w) for w in stored if w.entry.seq not in self.leases}
+        found = mail.page(self.number, BOTTOM, self.messages + 1, 1 << 62)
+        stored = {waiting.entry.seq: waiting.entry for waiting in found}
+        ready = {(e.rank, seq) for seq, e in stored.items() if seq not in self.leases}
         marks = {_mark(w) for w in self.page}
         assert len(marks) == len(self.page)
         assert marks == {mark for mark in ready if mark <= self.horizon}
         assert self.leases.keys() == self.sizes.keys()
         for seq, lease in self.leases.items():
-            waiting = mail.get(self.key(seq, lease.rank))
-            assert waiting is not None
-            assert waiting.entry.attempt == lease.attempt
-            assert waiting.entry.size == self.sizes[seq]
+            entry = stored[seq]
+            assert entry.rank == lease.rank
+            assert entry.attempt == lease.attempt
+            assert entry.size == self.sizes[seq]
             assert self.earliest <= lease.deadline
 
 

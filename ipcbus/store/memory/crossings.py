@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 
 from ipcbus.store.base import FOREIGN_ID_MS
 from ipcbus.store.memory.mail import MemoryMail
-from ipcbus.store.memory.state import RANKS, State
+from ipcbus.store.memory.state import State
 from ipcbus.store.records import Audit, LinkRow, ReplyGrant, Waiting
 
 
@@ -44,13 +44,12 @@ class MemoryCrossings:
 
     def late(self, mailbox: int, until: int, after: int, limit: int) -> list[Waiting]:
         found = []
-        for rank in RANKS:
-            queue = self._state.queues.get((mailbox, rank))
-            for seq in islice(queue.after(after), limit) if queue else ():
+        for rank, queue in self._state.queues.get(mailbox, {}).items():
+            for seq in islice(queue.after(after), limit):
                 row = self._state.messages[seq]
-                entry = self._state.entry(mailbox, rank, seq)
-                if row.accepted_at > until or entry is None:
+                if row.accepted_at > until:
                     break
+                entry = self._state.entry_by(mailbox, rank, seq, queue[seq])
                 found.append(Waiting(entry, row.header, row.body))
         found.sort(key=lambda waiting: waiting.entry.seq)
         return found[:limit]

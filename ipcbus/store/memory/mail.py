@@ -81,15 +81,17 @@ class MemoryMail:
 
     def _after(self, mailbox: int, after: tuple[int, int]) -> Iterator[Waiting]:
         """What is not delayed, from there on."""
-        for rank in RANKS[max(0, after[0]) :]:
-            queue = self._state.queues.get((mailbox, rank))
-            if queue:
+        state = self._state
+        for rank, queue in state.queues.get(mailbox, {}).items():
+            if rank >= after[0]:
                 for seq in queue.after(after[1] if rank == after[0] else -1):
-                    if not queue[seq].due:
-                        yield self._waiting(Key(mailbox, rank, seq))
+                    terms = queue[seq]
+                    if not terms.due:
+                        yield self._waiting(state.entry_by(mailbox, rank, seq, terms))
 
     def get(self, key: Key) -> Waiting | None:
-        return self._waiting(key) if self._state.entry(*key) else None
+        entry = self._state.entry(*key)
+        return self._waiting(entry) if entry else None
 
     def entries_of(self, seq: int) -> list[Entry]:
         row = self._state.messages.get(seq)
@@ -110,15 +112,18 @@ class MemoryMail:
         self, times: SortedTable[Deadline, bool], now: int, limit: int
     ) -> list[Waiting]:
         passed = takewhile(lambda time: time[0] <= now, times.after((0,)))
-        return [self._waiting(Key(*time[1:])) for time in islice(passed, limit)]
+        return [self._there(Key(*time[1:])) for time in islice(passed, limit)]
 
     def next_deadline(self) -> int | None:
         firsts = (self._state.dues.first(), self._state.expiries.first())
         return min((first[0] for first in firsts if first), default=None)
 
-    def _waiting(self, key: Key) -> Waiting:
-        entry = self._state.entry(*key)
-        assert entry is not None, "a deadline without its entry"
+    def _there(self, key: Key) -> Waiting:
+        found = self.get(key)
+        assert found is not None, "a deadline without its entry"
+        return found
+
+    def _waiting(self, entry: Entry) -> Waiting:
         row = self._state.messages[entry.seq]
         return Waiting(entry, row.header, row.body)
 

@@ -71,7 +71,8 @@ class State:
         limit: bytes that all may take.
         overhead: bytes that count for a message beside its content.
         ids: the seq of each message.
-        queues: what waits, by mailbox and rank; one that is empty may stay.
+        queues: what waits, by mailbox and then by rank, lowest first; one that is
+            empty may stay.
         dues, expiries: the entries that have such a time.
         replies: the messages that answer one, by its id.
         recipients: the mailboxes of messages that went to several.
@@ -88,7 +89,7 @@ class State:
         self.undo: Undo = []
         self.messages: SortedTable[int, Row] = SortedTable(self.undo)
         self.ids: Table[str, int] = Table(self.undo)
-        self.queues: dict[tuple[int, int], SortedTable[int, Terms]] = {}
+        self.queues: dict[int, dict[int, SortedTable[int, Terms]]] = {}
         self.dues: SortedTable[Deadline, bool] = SortedTable(self.undo)
         self.expiries: SortedTable[Deadline, bool] = SortedTable(self.undo)
         self.replies: Table[str, tuple[int, ...]] = Table(self.undo)
@@ -148,9 +149,11 @@ class State:
     # --- what waits -------------------------------------------------------------
 
     def queue(self, mailbox: int, rank: int) -> SortedTable[int, Terms]:
-        found = self.queues.get((mailbox, rank))
+        queues = self.queues.get(mailbox) or {}
+        found = queues.get(rank)
         if found is None:
-            found = self.queues[mailbox, rank] = SortedTable(self.undo)
+            found = SortedTable(self.undo)
+            self.queues[mailbox] = dict(sorted([*queues.items(), (rank, found)]))
         return found
 
     def wait(self, mailbox: int, rank: int, seqs: Sequence[int], terms: Terms) -> None:
@@ -171,10 +174,13 @@ class State:
         return gone
 
     def entry(self, mailbox: int, rank: int, seq: int) -> Entry | None:
-        queue = self.queues.get((mailbox, rank))
-        terms = queue.get(seq) if queue else None
-        if terms is None:
-            return None
+        queues = self.queues.get(mailbox)
+        queue = queues.get(rank) if queues else None
+        terms = None if queue is None else queue.get(seq)
+        return None if terms is None else self.entry_by(mailbox, rank, seq, terms)
+
+    def entry_by(self, mailbox: int, rank: int, seq: int, terms: Terms) -> Entry:
+        """What waits there by these terms."""
         attempt, due, expires, shared, size = terms
         if size is None:
             row = self.messages[seq]
