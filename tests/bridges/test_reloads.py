@@ -45,7 +45,9 @@ def rules(number: int) -> Any:
     return rules_of("dev", "prod", *texts, "alice -> *" if number % 2 else "* -> *")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_whatever_is_handed_over_is_carried_by_the_rules_of_now(
     seed: int, show: Any
 ) -> None:

@@ -92,8 +92,15 @@ def test_a_power_cut_takes_nothing_back(
     after.close()
 
 
-@pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
-@pytest.mark.parametrize("what", ["write", "sync"])
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("write", apsw.FullError),
+        ("sync", apsw.IOError),
+        pytest.param("write", apsw.IOError, marks=pytest.mark.slow),
+        pytest.param("sync", apsw.FullError, marks=pytest.mark.slow),
+    ],
+)
 def test_whatever_fails_what_was_committed_is_there(
     disk: FaultyDisk, tmp_path: Path, what: str, error: type[apsw.Error]
 ) -> None:
