@@ -237,22 +237,30 @@ class Leasing:
         return True
 
     def hand_reply(self, turn: Turn, session: Session, id_: str) -> bool:
-        """Give `session` the reply to `id_` if it is there and nobody holds it."""
+        """Give `session` the first reply to `id_` that is there and nobody holds."""
         box = self._boxes[session.agent]
         waiting = None
         if not self.pauses.hold(box.number) and not session.leaving:
-            waiting = self._mail.find_reply(box.number, id_)
-        held = waiting is not None and waiting.entry.seq in box.leases
-        if waiting is None or held or waiting.entry.due:
-            session.awaits[id_] = None
-            return False
-        if _is_late(waiting, turn.now.wall):
-            self._end_late(box, waiting)
+            waiting = self._free_reply(turn, box, id_)
+        if waiting is None:
             session.awaits[id_] = None
             return False
         session.awaits.pop(id_, None)
         self._lease_again(turn, box, waiting, session)
         return True
+
+    def _free_reply(self, turn: Turn, box: Mailbox, id_: str) -> Waiting | None:
+        passed: set[int] = set()
+
+        def is_free(seq: int) -> bool:
+            return seq not in box.leases and seq not in passed
+
+        while True:
+            waiting = self._mail.find_reply(box.number, id_, is_free)
+            if waiting is None or not _is_late(waiting, turn.now.wall):
+                return waiting
+            self._end_late(box, waiting)
+            passed.add(waiting.entry.seq)
 
     def hand_replies(self, turn: Turn, box: Mailbox) -> None:
         """What came back in this turn may be a reply that somebody awaits."""

@@ -27,7 +27,7 @@ message accepted and is never used again. A mailbox is the number of its agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -103,8 +103,11 @@ class Mail(Protocol):
     def entries_of(self, seq: int) -> list[Entry]:
         """Every mailbox in which a message still waits."""
 
-    def find_reply(self, mailbox: int, reply_to: str) -> Waiting | None:
-        """The first entry of a mailbox that answers message `reply_to`."""
+    def find_reply(
+        self, mailbox: int, reply_to: str, is_free: Callable[[int], bool]
+    ) -> Waiting | None:
+        """The first entry of a mailbox that answers message `reply_to`, has `due` 0,
+        and whose seq is free."""
 
     def set_attempts(self, changes: Sequence[tuple[int, int, int, int]]) -> None:
         """`(attempt, mailbox, rank, seq)` of entries that were leased or released."""

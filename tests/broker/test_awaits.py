@@ -47,6 +47,28 @@ def test_a_reply_that_is_next_for_one_reader_goes_to_who_awaits_it_alone(
     assert bus.credit(ALICE, 5) == []
 
 
+def test_of_two_replies_the_one_that_is_free_goes_to_who_awaits_it(
+    bus: Harness,
+) -> None:
+    bus.credit(ALICE, 1)
+    assert _ids(_reply(bus, "r1", ALICE)) == ["r1"]
+    assert _reply(bus, "r2", ALICE) == []
+    bus.hello(ALICE2)
+    assert bus.call(ALICE2, "await", "q1") == [True]
+    assert bus.credit(ALICE, 5) == []
+
+
+def test_a_reply_that_is_put_off_holds_up_no_other(bus: Harness) -> None:
+    bus.credit(ALICE, 1)
+    (first,) = _reply(bus, "r1", ALICE)
+    assert _reply(bus, "r2", ALICE) == []
+    bus.credit(ALICE, 0)
+    bus.settle(ALICE, nacks=[[*first.receipt, 60_000, None]])
+    bus.hello(ALICE2)
+    assert bus.call(ALICE2, "await", "q1") == [True]
+    assert _ids(bus.fetch(ALICE)) == []
+
+
 def test_to_ack_one_by_its_id_settles_no_other(bus: Harness) -> None:
     bus.send(ALICE, *(draft(id_, "bob") for id_ in ("m1", "m2", "m3")))
     mail = bus.fetch(BOB)

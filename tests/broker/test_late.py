@@ -46,6 +46,13 @@ def test_a_late_reply_ends_when_somebody_asks_for_it(bus: Harness) -> None:
     assert (bounce.header.kind, bounce.header.reply_to) == ("bounce", "r1")
 
 
+def test_behind_a_late_reply_the_next_one_is_found(bus: Harness) -> None:
+    _late_reply(bus)
+    bus.send(BOB, draft("r2", "alice", kind="reply", reply_to="q1"))
+    bus.hello(b"alice/2")
+    assert bus.call(b"alice/2", "await", "q1") == [True]
+
+
 def test_who_asks_for_a_late_reply_awaits_the_next_one(bus: Harness) -> None:
     _late_reply(bus)
     assert bus.call(ALICE, "await", "q1") == [False]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 
 from ipcbus.protocol.messages import Header, Meta
@@ -54,6 +54,14 @@ def entry(
 
 def key(seq: int, mailbox: int = BOB, *, rank: int = RANK) -> Key:
     return Key(mailbox, rank, seq)
+
+
+def first_reply(
+    store: Store, mailbox: int, reply_to: str, held: Container[int] = ()
+) -> int | None:
+    """The seq of the first reply there that is not held."""
+    found = store.mail.find_reply(mailbox, reply_to, lambda seq: seq not in held)
+    return found.entry.seq if found else None
 
 
 def header_with(data: object) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice, takewhile
 from operator import itemgetter
 
@@ -97,10 +97,13 @@ class MemoryMail:
         row = self._state.messages.get(seq)
         return self._state.entries_of(row) if row else []
 
-    def find_reply(self, mailbox: int, reply_to: str) -> Waiting | None:
-        seqs = sorted(self._state.replies.get(reply_to) or ())
+    def find_reply(
+        self, mailbox: int, reply_to: str, is_free: Callable[[int], bool]
+    ) -> Waiting | None:
+        seqs = sorted(filter(is_free, self._state.replies.get(reply_to) or ()))
         keys = (Key(mailbox, rank, seq) for rank in RANKS for seq in seqs)
-        return next(filter(None, map(self.get, keys)), None)
+        there = filter(None, map(self.get, keys))
+        return next((waiting for waiting in there if not waiting.entry.due), None)
 
     def due(self, now: int, limit: int) -> list[Entry]:
         return [w.entry for w in self._until(self._state.dues, now, limit)]

@@ -10,7 +10,7 @@ waits, see `runs.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -61,10 +61,10 @@ _ENTRIES_OF = (
     f" SELECT {ENTRY} FROM messages m CROSS JOIN {holders('m.mailbox', 'm.seq')}"
     " AND p.shared = 0 WHERE m.seq = ?1 ORDER BY 1"
 )
-_FIND_REPLY = (
+_REPLIES = (
     f"SELECT {ENTRY}, m.header, m.body FROM messages m"
     f" CROSS JOIN {holders('?1', 'm.seq')}"
-    " WHERE m.reply_to = ?2 ORDER BY p.rank, m.seq LIMIT 1"
+    " WHERE m.reply_to = ?2 AND p.due = 0 ORDER BY p.rank, m.seq"
 )
 _PAGE = (
     f"SELECT {ENTRY}, m.header, m.body FROM pending p CROSS JOIN messages m"
@@ -156,9 +156,11 @@ class SqliteMail(DeadLetters):
         return [Entry(*row) for row in self._db.read(_ENTRIES_OF, (seq,))]
 
     @translated
-    def find_reply(self, mailbox: int, reply_to: str) -> Waiting | None:
-        row = self._db.one(_FIND_REPLY, (mailbox, reply_to))
-        return _waiting(row) if row else None
+    def find_reply(
+        self, mailbox: int, reply_to: str, is_free: Callable[[int], bool]
+    ) -> Waiting | None:
+        there = map(_waiting, self._db.read(_REPLIES, (mailbox, reply_to)))
+        return next((w for w in there if is_free(w.entry.seq)), None)
 
     @translated
     def due(self, now: int, limit: int) -> list[Entry]:

@@ -11,6 +11,7 @@ from tests.store.making import (
     RANK,
     entry,
     fill,
+    first_reply,
     key,
     row,
     share,
@@ -148,11 +149,14 @@ def test_the_first_reply_in_a_mailbox_is_found(store: Store) -> None:
             ],
             [entry(1), entry(2, rank=1), entry(3, mailbox=CAROL), entry(4)],
         )
-    found = store.mail.find_reply(BOB, "q")
-    assert found is not None
-    assert found.entry.seq == 2
-    assert store.mail.find_reply(ALICE, "q") is None
-    assert store.mail.find_reply(BOB, "other") is None
+    assert first_reply(store, BOB, "q") == 2
+    assert first_reply(store, BOB, "q", held={2}) == 1
+    assert first_reply(store, BOB, "q", held={1, 2}) is None
+    assert first_reply(store, ALICE, "q") is None
+    assert first_reply(store, BOB, "other") is None
+    with turn(store):
+        store.mail.set_due([(9, *key(2, rank=1))])
+    assert first_reply(store, BOB, "q") == 1
 
 
 def test_removal_takes_only_what_is_named(store: Store) -> None:

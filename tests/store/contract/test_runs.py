@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from ipcbus.store.base import Store
 from ipcbus.store.records import Entry, Key, Place, Row, Run
-from tests.store.making import BOB, CAROL, RANK, entry, fill, key, row, turn, waiting
+from tests.store.making import (
+    BOB,
+    CAROL,
+    RANK,
+    entry,
+    fill,
+    first_reply,
+    key,
+    row,
+    turn,
+    waiting,
+)
 
 HEAD, TEXT = b"header", b"body"
 
@@ -150,12 +161,10 @@ def test_the_first_reply_is_found_within_a_place(store: Store) -> None:
     rows = [row(s, reply_to="q" if s in (3, 5) else None) for s in range(1, 7)]
     add(store, rows, place(1, 6))
     for expected in (3, 5):
-        found = store.mail.find_reply(BOB, "q")
-        assert found is not None
-        assert found.entry.seq == expected
+        assert first_reply(store, BOB, "q") == expected
         with turn(store):
             store.mail.remove([key(expected)], keep=True)
-    assert store.mail.find_reply(BOB, "q") is None
+    assert first_reply(store, BOB, "q") is None
 
 
 def test_what_is_late_is_found_within_a_place(store: Store) -> None:
