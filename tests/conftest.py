@@ -113,6 +113,8 @@ def home(
                 monkeypatch.setenv("IPCBUS_HOME", str(state))
                 _end_brokers()
                 _end_beginners(state)
+                held = [str(network) for network in _networks() if _is_served(network)]
+                assert not held, f"locks are still held: {held}"
         finally:
             shutil.rmtree(folder)
 
@@ -155,14 +157,12 @@ def missing_part() -> Callable[[str], None]:
 
 def _end_brokers() -> None:
     for network in _networks():
-        try:
+        with suppress(NoBroker, UnsafeFolder):
             launch.stop(network, timeout=10.0, force=True)
-        except (NoBroker, UnsafeFolder):
-            assert not _is_served(network), f"{network}: a lock is still held"
 
 
 def _end_beginners(home: Path) -> None:
-    """Brokers that a client has begun a moment ago, and that have no lock yet."""
+    """Brokers that a client has begun a moment ago, and that no file names yet."""
     deadline = time.monotonic() + 10
     while found := [pid for pid in map(int, _pids()) if _is_broker_of(home, pid)]:
         assert time.monotonic() < deadline, f"brokers that do not end: {found}"

@@ -9,7 +9,7 @@ from ipcbus.protocol.pieces import unpack_meta
 from ipcbus_bridges.rules import Terms
 from tests.bridges.cluster import Cluster, rules_of, texts
 from tests.bridges.conftest import Make
-from tests.broker.harness import Delivered, draft
+from tests.broker.harness import OPERATOR, Delivered, draft
 
 ONE_WAY = "alice -> bob replies=3/1h"
 
@@ -29,6 +29,14 @@ def answer(town: Cluster, to: str, *bodies: str, sender: str = "bob@prod") -> li
         town.send(sender, "alice@dev", reply_to=to, body=body, kind="reply")
         town.run()
     return texts(town.read("alice@dev"))
+
+
+def forget(town: Cluster) -> None:
+    """All brokers purge what has no future."""
+    for net in town.nets.values():
+        net.store.begin()
+        net.store.archive.maintain(net.wall, 0, 1000)
+        net.store.commit()
 
 
 def statuses(mail: list[Delivered]) -> list[str]:
@@ -135,11 +143,25 @@ def test_it_can_be_answered_when_both_have_forgotten_what_it_said(
     nothing = Settings(history_ms=0)
     town = make_both(dev=nothing, prod=nothing)
     question = ask(town)
-    for net in town.nets.values():
-        net.store.begin()
-        net.store.archive.maintain(net.wall, 0, 1000)
-        net.store.commit()
+    forget(town)
     assert answer(town, question, "yes") == ["yes"]
+
+
+def test_a_reader_of_a_topic_may_answer_when_both_have_forgotten_what_it_said(
+    make_both: Make,
+) -> None:
+    nothing = Settings(history_ms=0)
+    town = make_both(dev=nothing, prod=nothing)
+    town.bridge("dev", "prod", "* -> #news replies=1/1h")
+    town.nets["dev"].call(OPERATOR, "grant", "prod", "in", "allow nobody -> nobody")
+    for net, reader in (("dev", b"amy"), ("prod", b"bob")):
+        town.nets[net].call(reader, "join", "news")
+    town.send("alice@dev", "#news", as_="n")
+    town.run()
+    (mail,) = town.read("bob@prod")
+    town.read("amy@dev")
+    forget(town)
+    assert answer(town, mail.header.id, "yes") == ["yes"]
 
 
 def test_an_answer_may_overtake_the_news_that_the_question_arrived(

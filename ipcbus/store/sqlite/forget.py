@@ -1,8 +1,9 @@
 """How content leaves: who took part, what it referred to (words: see `eras.py`).
 
-`strip` leaves the id and a fingerprint, so that a late resend is still known;
-`purge` leaves nothing. Both are given messages that are done with; one that still
-waits somewhere, or is a dead letter, is left alone by `strip`.
+`strip` leaves the id, a fingerprint, and who it went to, so that a late resend is still
+known and a late answer let in; `purge` leaves nothing. Both are given messages that are
+done with; one that still waits somewhere, or is a dead letter, is left alone by
+`strip`.
 """
 
 # ruff: noqa: S608  what is put into a statement are our own names; values are bound
@@ -61,9 +62,9 @@ def purge(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
         " (SELECT accepted_at FROM messages WHERE seq = ?1))",
         (last,),
     )
-    connection.executemany(
-        "DELETE FROM messages WHERE seq = ?", [(seq,) for seq, _, _ in gone]
-    )
+    seqs = [(seq,) for seq, _, _ in gone]
+    connection.executemany("DELETE FROM recipients WHERE seq = ?", seqs)
+    connection.executemany("DELETE FROM messages WHERE seq = ?", seqs)
 
 
 def _unlink(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
@@ -76,11 +77,9 @@ def _unlink(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
     connection.executemany(
         "DELETE FROM participants WHERE agent IN (?2, ?3) AND seq = ?1", indexed
     )
-    shared = [(seq,) for seq, _, mailbox in gone if mailbox == 0]
     connection.executemany(
         "DELETE FROM participants WHERE seq = ?1 AND agent IN"
         " (SELECT mailbox FROM recipients WHERE seq = ?1)",
-        shared,
+        [(seq,) for seq, _, mailbox in gone if mailbox == 0],
     )
-    connection.executemany("DELETE FROM recipients WHERE seq = ?", shared)
     connection.executemany("DELETE FROM blob_links WHERE seq = ?", seqs)

@@ -117,8 +117,9 @@ class Upkeep:
         db = self._db.write()
         db.executemany(_TAKE_PART, took_part)
         db.execute(
-            "INSERT INTO participants SELECT mailbox, seq, 2 FROM recipients"
-            " WHERE seq > ? AND seq <= ?"
+            "INSERT INTO participants SELECT r.mailbox, r.seq, 2 FROM recipients r"
+            " CROSS JOIN messages m ON m.seq = r.seq AND m.header <> x''"
+            " WHERE r.seq > ? AND r.seq <= ?"
             " ON CONFLICT DO UPDATE SET role = role | excluded.role",
             (start, last),
         )

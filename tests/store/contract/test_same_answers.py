@@ -228,6 +228,7 @@ class SameAnswers(RuleBasedStateMachine):
     def ask_for_a_message(self, seq: int, id_: str, agent: int) -> None:
         self.both(lambda s: s.mail.find(id_))
         self.both(lambda s: s.mail.entries_of(seq))
+        self.both(lambda s: s.archive.was_sent(seq, agent))
         self.both(lambda s: s.archive.state(seq, agent))
         self.both(lambda s: s.archive.state(seq, None))
 
