@@ -191,7 +191,8 @@ def test_a_plain_line_loads_no_click(line: list[str]) -> None:
         f"assert understood({line!r}) is not None"
     )
 
-    assert found & {"click", "inspect", "ast", "gettext"} == set()
+    ours = found - imported_by("import zmq")  # which loads `inspect` on Python 3.13
+    assert ours & {"click", "inspect", "ast", "gettext"} == set()
 
 
 def test_an_error_of_a_plain_line_is_told_as_any_other(run: Run) -> None:
