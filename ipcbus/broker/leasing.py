@@ -250,6 +250,7 @@ class Leasing:
         return True
 
     def _free_reply(self, turn: Turn, box: Mailbox, id_: str) -> Waiting | None:
+        """The first that nobody holds. Those that are late end on the way."""
         passed: set[int] = set()
 
         def is_free(seq: int) -> bool:

@@ -63,7 +63,8 @@ def purge(db: Database, gone: Sequence[tuple[int, int, int]]) -> None:
         (last,),
     )
     seqs = [(seq,) for seq, _, _ in gone]
-    connection.executemany("DELETE FROM recipients WHERE seq = ?", seqs)
+    shared = [(seq,) for seq, _, mailbox in gone if mailbox == 0]
+    connection.executemany("DELETE FROM recipients WHERE seq = ?", shared)
     connection.executemany("DELETE FROM messages WHERE seq = ?", seqs)
 
 
