@@ -60,9 +60,10 @@ def test_every_option_is_explained(command: click.Command) -> None:
     assert unexplained == []
 
 
-def imported_by(code: str) -> set[str]:
-    """Modules that a fresh interpreter has after `code`, beyond those of its start."""
-    script = f"import sys; before = set(sys.modules)\n{code}\n"
+def imported_by(code: str, *, beyond: str = "") -> set[str]:
+    """Modules that a fresh interpreter has after `code`, beyond those of its start and
+    of what was run first."""
+    script = f"{beyond}\nimport sys; before = set(sys.modules)\n{code}\n"
     script += "print(*sorted(set(sys.modules) - before), sep='\\n')"
     done = subprocess.run(
         [sys.executable, "-c", script],
