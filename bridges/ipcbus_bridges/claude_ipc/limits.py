@@ -16,8 +16,8 @@ class Limits(NamedTuple):
     request_time: for a request to be whole. Less than the 5 s that old clients wait
         for an answer, so that they are told why there is none.
     answer_size: of one answer, to be read by a single `recv(65536)`. Fewer than the
-        65,483 that one segment on loopback carries: what comes in two may be read as
-        two, however large the buffer of the reader is.
+        65,483 that one segment on loopback carries. Several messages share an answer
+        only up to `AT_ONCE`.
     connections: at once; fewer if the machine's bound of descriptors is lower.
     session_time: for which a new session is valid.
     file_time: for which the file of a large message is kept. By default as long as the
@@ -33,6 +33,11 @@ class Limits(NamedTuple):
 
 
 DEFAULTS: Final = Limits()
+
+AT_ONCE: Final = 32 * 1024
+"""Bytes that Linux hands over in one piece. Of what is longer, a reader that is quick
+may find the first 32 KiB alone, however large its buffer is (of 60,000 answers of
+32,769 bytes 898, of 32,768 none)."""
 
 
 class Range(NamedTuple):

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from ipcbus_bridges.claude_ipc import names, wording
-from ipcbus_bridges.claude_ipc.limits import DEFAULTS
+from ipcbus_bridges.claude_ipc.limits import AT_ONCE, DEFAULTS
 
 LARGE: Final = 10 * 1024
 """Bytes of a content above which a reader gets a summary, and a file with the whole."""
@@ -160,7 +160,8 @@ def summary(content: str) -> str:
 
 
 class Page:
-    """An answer to `check` that is being filled, with at most `most` bytes."""
+    """An answer to `check` that is being filled, with at most `most` bytes; beyond
+    those that come at once, only a message that is alone in it."""
 
     def __init__(self, most: int = DEFAULTS.answer_size) -> None:
         self._most = most
@@ -170,7 +171,8 @@ class Page:
     @property
     def room(self) -> int:
         """Bytes that another message may have."""
-        return self._most - self._size - 2
+        most = min(self._most, AT_ONCE) if self._entries else self._most
+        return most - self._size - 2
 
     def add(self, packed: bytes) -> bool:
         """Whether there was room."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import ipcbus
 from ipcbus_bridges.claude_ipc.connection import UNSURE_S
 from ipcbus_bridges.claude_ipc.desk import ANSWER_S
-from ipcbus_bridges.claude_ipc.limits import DEFAULTS
+from ipcbus_bridges.claude_ipc.limits import AT_ONCE
 from tests.bridges.claude_ipc.conftest import NewDoor
 from tests.bridges.claude_ipc.old import (
     OLD_BUFFER,
@@ -196,12 +196,12 @@ def test_a_large_inbox_comes_in_answers_of_one_recv_each(door: Door) -> None:
             sock.sendall(json.dumps(wilma.request("check")).encode())
             raw = sock.recv(OLD_BUFFER)
         found = json.loads(raw)  # whole, by a single recv
-        assert len(raw) <= DEFAULTS.answer_size
+        assert len(raw) <= AT_ONCE
         got += [one["message"]["content"] for one in found["messages"]]
         assert found["remaining"] == len(sent) - len(got)
         answers += 1
     assert got == sent
-    assert answers == 5  # as full as they may be
+    assert answers == 10  # as full as they may be
 
 
 def test_many_large_messages_come_with_one_check(door: Door) -> None:
