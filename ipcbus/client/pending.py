@@ -21,8 +21,9 @@ from ipcbus.errors import IpcbusError, TimedOut
 
 T = TypeVar("T")
 
-LONGEST_S = 3600.0
-"""A lock takes no longer timeout than some weeks; waits are cut and begun again."""
+LONGEST_S = 1.0
+"""Waits are cut and begun again: a signal that comes in the microseconds between the
+last look for one and the sleep wakes nobody, and would be found at its end only."""
 
 _registering = allocate_lock()
 

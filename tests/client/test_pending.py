@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -91,6 +93,26 @@ def test_ctrl_c_interrupts_a_wait() -> None:
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         pending.result()
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda: Pending[int]().result(30), lambda: Bell().sleep(lambda: False, 30)],
+    ids=["a result", "a bell"],
+)
+def test_ctrl_c_that_wakes_nobody_is_found_soon(wait: Callable[[], object]) -> None:
+    """As one that comes just before the sleep; here another thread takes it."""
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    timer = threading.Timer(0.1, interrupt)
+    begun = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        wait()
+    assert time.monotonic() - begun < 10
     timer.join()
 
 
