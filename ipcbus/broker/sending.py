@@ -42,7 +42,7 @@ from ipcbus.errors import (
     StoreFull,
 )
 from ipcbus.protocol.address import OWN_IDS
-from ipcbus.protocol.alike import pack_headers, runs_alike
+from ipcbus.protocol.alike import Run, pack_headers, runs_of, whole
 from ipcbus.protocol.limits import PRIORITIES
 from ipcbus.protocol.messages import (
     ACCEPTED,
@@ -105,30 +105,33 @@ class Sending:
         exceptions: list[list[Any]] = []
         batch = Batch(self._store.room())
         routes: dict[str, Route] = {}
-        runs = runs_alike(send.drafts)[::-1]
+        runs = runs_of(send.drafts)[::-1]
         while runs:
             run = runs.pop()
+            places = range(run.start, run.start + len(run.ids))
+            bodies = send.bodies[places.start : places.stop]
             try:
-                route = self._take(turn, batch, agent, send, run, routes)
+                route = self._take(turn, batch, agent, run, bodies, routes)
             except (StoreFull, CannotServe):
                 raise  # out of the store: this turn is void
             except (Apart, _NoRoom, IpcbusError) as error:
-                if len(run) > 1:
-                    runs += [range(at, at + 1) for at in reversed(run)]
+                if len(places) > 1:
+                    runs += reversed(run.one_by_one())
                     continue
-                draft, body = send.drafts[run.start], send.bodies[run.start]
                 # What was accepted once stays so, whatever has changed since.
-                told = self._known(agent, draft, body) or self._refusal(error)
-                exceptions.append([run.start, *told])
+                known = self._known(agent, run.draft, bodies[0])
+                exceptions.append([run.start, *(known or self._refusal(error))])
                 continue
+            batch.positions += places
             if route.state != ACCEPTED or route.facts:
-                exceptions += [[at, route.state, route.facts] for at in run]
+                exceptions += [[at, route.state, route.facts] for at in places]
         turn.counted["refused"] += len(send.drafts) - len(batch.rows)
         again = {batch.positions[at] for at in self.store_all(turn, batch)}
         if again:
             exceptions = [row for row in exceptions if row[0] not in again]
+            drafts = whole(send.drafts)
             for position in sorted(again):
-                draft, body = send.drafts[position], send.bodies[position]
+                draft, body = drafts[position], send.bodies[position]
                 outcome = self._known(agent, draft, body)
                 assert outcome is not None
                 exceptions.append([position, *outcome])
@@ -142,16 +145,15 @@ class Sending:
         turn: Turn,
         batch: Batch,
         agent: Agent,
-        send: Send,
-        run: range,
+        run: Run,
+        bodies: list[bytes],
         routes: dict[str, Route],
     ) -> Route:
         """Put messages alike into the batch. Raises why one of them is refused, or
         that they must be taken one by one; then nothing has changed."""
-        draft, bodies = send.drafts[run.start], send.bodies[run.start : run.stop]
-        ids = [draft.id for draft in send.drafts[run.start : run.stop]]
+        _, draft, ids = run
         each = len(draft.meta or b"") + OVERHEAD
-        size = sum(map(len, bodies)) + each * len(run)
+        size = sum(map(len, bodies)) + each * len(ids)
         if size >= batch.room:
             raise _NoRoom
         self._check(turn, agent, draft, ids, bodies)
@@ -165,7 +167,6 @@ class Sending:
         self._plan(turn, batch, agent, draft, ids, bodies, route)
         self.guarding.note(turn, looked, ids)
         batch.room -= size
-        batch.positions += run
         return route
 
     def _refusal(self, error: Exception) -> tuple[str, dict[str, Any]]:

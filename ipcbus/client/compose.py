@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ipcbus.client.message import Attachment, Outgoing
-from ipcbus.client.outbox import Sending, head_size
+from ipcbus.client.outbox import Rest, Sending, head_size
 from ipcbus.client.sayable import is_number, text
 from ipcbus.errors import (
     BoundExceeded,
@@ -43,10 +43,10 @@ MOST_ADDRESSES = 4096
 
 
 class Template(NamedTuple):
-    """What plain messages to one address have in common: the fields behind the id, and
-    what they take in a head."""
+    """What plain messages to one address have in common: all of a draft but its id,
+    and what that takes in a head."""
 
-    fields: tuple[Any, ...]
+    rest: Rest
     head: int
 
 
@@ -76,17 +76,16 @@ def make(out: Outgoing, fresh_id: Callable[[], str]) -> Sending:
         and not (future or attach or labels)
     ):
         return plain(to, body, fresh_id)
-    return Sending(*compose(out, fresh_id))
+    return Sending.of(*compose(out, fresh_id))
 
 
 def plain(to: str, body: str | bytes, fresh_id: Callable[[], str]) -> Sending:
     """`make` of a message of which nothing else is said."""
     known = _templates.get(type(body))
     if known is None or type(to) is not str:
-        return Sending(*compose(Outgoing(to, body), fresh_id))
+        return Sending.of(*compose(Outgoing(to, body), fresh_id))
     template = known.get(to) or _learn_template(known, to, body)
-    draft = tuple.__new__(Draft, (fresh_id(), *template.fields))
-    return Sending(draft, _raw(body), template.head)
+    return Sending(fresh_id(), template.rest, _raw(body), template.head)
 
 
 def _learn_template(known: dict[str, Template], to: str, body: str | bytes) -> Template:

@@ -30,37 +30,46 @@ PLAIN_HEAD = 232
 their msgpack prefixes can take."""
 
 
+Rest = tuple[Any, ...]
+"""The fields of a draft behind its id: one and the same for messages made alike."""
+
+
 class Sending(Pending[Receipt]):
     """A message under way; resolves to its `Receipt`."""
 
-    __slots__ = ("_receipt", "body", "draft", "head")
+    __slots__ = ("_receipt", "body", "head", "id", "rest")
 
     what = "the broker's word on a message; it may still be stored"
 
-    def __init__(self, draft: Draft, body: bytes, head: int | None = None) -> None:
+    def __init__(self, id_: str, rest: Rest, body: bytes, head: int) -> None:
         self._done = False
         self._callbacks = None
         self._error = None
         self._receipt: Receipt | None = None
-        self.draft = draft
+        self.id = id_
+        self.rest = rest
         self.body = body
-        self.head = head_size(draft) if head is None else head
+        self.head = head
+
+    @classmethod
+    def of(cls, draft: Draft, body: bytes) -> Sending:
+        return cls(draft.id, draft[1:], body, head_size(draft))
 
     @property
-    def id(self) -> str:
-        return self.draft.id
+    def to(self) -> str:
+        to: str = self.rest[0]
+        return to
 
     def value(self) -> Receipt:
         # Most receipts are never looked at: made when asked for.
-        draft = self.draft
-        return self._receipt or Receipt(draft.id, ACCEPTED, draft.to)
+        return self._receipt or Receipt(self.id, ACCEPTED, self.to)
 
     def resolve(self, value: Receipt) -> None:
         self._receipt = value
         self.finish()
 
     def facts(self) -> dict[str, Any]:
-        return {"id": self.draft.id}
+        return {"id": self.id}
 
 
 def head_size(draft: Draft) -> int:
@@ -112,7 +121,7 @@ class Outbox:
         self.flying[ref] = batch
         self.flying_messages += len(batch)
         self.flying_bytes += size
-        return Send(ref, [s.draft for s in batch], [s.body for s in batch])
+        return Send(ref, _drafts(batch), [s.body for s in batch])
 
     def is_open(self) -> bool:
         """Whether something waits that the windows let go."""
@@ -181,6 +190,20 @@ class Outbox:
         assert not any(sending.done() for sending in flying)
 
 
+def _drafts(batch: Sequence[Sending]) -> list[Draft | str]:
+    """The id alone for each that is like the one before."""
+    drafts: list[Draft | str] = []
+    before: Rest | None = None
+    for sending in batch:
+        rest = sending.rest
+        if rest is before or rest == before:
+            drafts.append(sending.id)
+        else:
+            drafts.append(Draft(sending.id, *rest))
+            before = rest
+    return drafts
+
+
 def _decide(sending: Sending, exception: list[Any] | None) -> None:
     if exception is None:
         sending.finish()
@@ -189,7 +212,6 @@ def _decide(sending: Sending, exception: list[Any] | None) -> None:
     if outcome not in STATES:
         sending.fail(from_wire(outcome, facts))
         return
-    draft = sending.draft
-    to, count = facts.get("to", draft.to), facts.get("recipients", 1)
+    to, count = facts.get("to", sending.to), facts.get("recipients", 1)
     again = facts.get("again", False)
-    sending.resolve(Receipt(draft.id, outcome, to, count, again))
+    sending.resolve(Receipt(sending.id, outcome, to, count, again))

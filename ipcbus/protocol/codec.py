@@ -19,7 +19,7 @@ from msgpack import Packer, packb
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol import limits
 from ipcbus.protocol.address import are_ids, is_id, is_ref
-from ipcbus.protocol.alike import fold, fold_headers, fold_moves, unfold
+from ipcbus.protocol.alike import fold_headers, fold_moves, unfold, whole
 from ipcbus.protocol.crossing import read_groups, read_move
 from ipcbus.protocol.fields import (
     is_attachments,
@@ -86,7 +86,7 @@ def encode(message: ClientMessage | BrokerMessage, minor: int = limits.MINOR) ->
     match message:
         case Send(ref, drafts, bodies):
             sizes, body = join_bodies(bodies)
-            said = fold(drafts) if minor >= limits.ALIKE else drafts
+            said = drafts if minor >= limits.ALIKE else whole(drafts)
             return packb((Verb.SEND.value, ref, said, sizes)), body
         case Xfer(ref, epoch, moves, bodies):
             sizes, body = join_bodies(bodies)
@@ -195,8 +195,10 @@ def _send(f: list[Any], body: bytes) -> Send:
         "SEND carries no messages, or too many",
     )
     bodies = split_bodies(f[3], body, len(raws))
+    need(type(raws[0]) is list, "the first of a list is no whole row")
     need(are_ids([raw for raw in raws if type(raw) is str]), "an id alone is wrong")
-    return Send(f[1], unfold(raws, Draft, _draft), bodies)
+    drafts = [raw if type(raw) is str else _draft(raw) for raw in raws]
+    return Send(f[1], drafts, bodies)
 
 
 def _draft(raw: Any) -> Draft:

@@ -11,6 +11,7 @@ looks into a body.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -201,10 +202,11 @@ class Ping(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Messages to store. `bodies[i]` belongs to `drafts[i]`."""
+    """Messages to store. `bodies[i]` belongs to `drafts[i]`, which is the id alone for
+    one that is otherwise like the one before it."""
 
     ref: int
-    drafts: list[Draft]
+    drafts: Sequence[Draft | str]
     bodies: list[bytes]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from ipcbus.broker.events import Event, PeerLost, Received
 from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
-from ipcbus.client.compose import compose
+from ipcbus.client.compose import make
 from ipcbus.client.ids import Ids
 from ipcbus.client.intake import Fetch
 from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
@@ -136,7 +136,7 @@ class MemoryLink:
     def submit(
         self, to: str, body: str | bytes = "", **options: Unpack[Options]
     ) -> Sending:
-        sending = Sending(*compose(Outgoing(to, body, **options), self._ids))
+        sending = make(Outgoing(to, body, **options), self._ids)
         self.tracker.outbox.waiting.append(sending)
         return sending
 

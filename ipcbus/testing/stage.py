@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from ipcbus.broker.events import Action, Event, Hand, Received, Say
 from ipcbus.broker.settings import Settings
+from ipcbus.protocol.alike import whole
 from ipcbus.protocol.messages import BOUNCE, STATES, Accepted, Ping, Send
 from ipcbus.protocol.pieces import unpack_header
 from ipcbus.testing.broker import MemoryBroker
@@ -93,8 +94,9 @@ class StageBroker(MemoryBroker):
                 continue
             send = event.message
             if isinstance(send, Send) and send.ref == answer.ref:
+                drafts = whole(send.drafts)
                 self.unordered |= {
-                    in_full(send.drafts[at].id, self.network)
+                    in_full(drafts[at].id, self.network)
                     for at, outcome, *_ in answer.exceptions
                     if outcome not in STATES
                 }

@@ -55,7 +55,7 @@ OUTGOING = st.builds(
 @given(OUTGOING)
 def test_what_is_composed_is_what_a_broker_takes(out: Outgoing) -> None:
     draft, body = compose(out, lambda: "fresh-id")
-    sending = Sending(draft, body)
+    sending = Sending.of(draft, body)
     head, frame = encode(Send(1, [draft], [body]))
     assert len(head) <= sending.head + 16
     decoded = decode_client(head, frame)

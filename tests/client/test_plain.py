@@ -56,11 +56,11 @@ def told(way: Callable[[], Sending]) -> tuple[Any, ...]:
         sending = way()
     except IpcbusError as error:
         return type(error), error.facts
-    return sending.draft, type(sending.draft), sending.body, sending.head
+    return sending.id, sending.rest, sending.body, sending.head
 
 
 def long_way(out: Outgoing) -> Sending:
-    return Sending(*compose(out, fresh_id))
+    return Sending.of(*compose(out, fresh_id))
 
 
 @given(OUTGOING)
@@ -101,5 +101,5 @@ def test_data_that_cannot_be_compared_is_told_as_any_other() -> None:
 def test_few_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composing, "MOST_ADDRESSES", 10)
     for number in range(100):
-        assert plain(f"agent{number}", "", fresh_id).draft.to == f"agent{number}"
+        assert plain(f"agent{number}", "", fresh_id).to == f"agent{number}"
         assert len(composing._templates[str]) <= 10

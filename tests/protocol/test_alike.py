@@ -12,11 +12,13 @@ from msgpack import packb, unpackb
 
 from ipcbus.errors import RemoteProtocolError
 from ipcbus.protocol.alike import (
-    fold,
+    Run,
     fold_headers,
     pack_digested,
     pack_headers,
     runs_alike,
+    runs_of,
+    whole,
 )
 from ipcbus.protocol.codec import decode_broker, decode_client, encode, encode_deliver
 from ipcbus.protocol.limits import ALIKE
@@ -45,11 +47,19 @@ alike_headers = st.lists(
 )
 
 
+def folded(rows: list[Draft]) -> list[Draft | str]:
+    """The id alone for each that is like the one before."""
+    alike = [False, *(one[1:] == other[1:] for one, other in pairwise(rows))]
+    return [row.id if same else row for row, same in zip(rows, alike, strict=True)]
+
+
 @given(alike_drafts)
 def test_a_send_is_the_same_folded_or_not(rows: list[Draft]) -> None:
-    send = Send(7, rows, [b"x"] * len(rows))
-    for minor in (ALIKE - 1, ALIKE):
-        assert decode_client(*encode(send, minor)) == send
+    for said in (rows, folded(rows)):
+        send = Send(7, said, [b"x"] * len(rows))
+        assert whole(said) == rows
+        assert decode_client(*encode(send)) == send
+        assert decode_client(*encode(send, ALIKE - 1)) == send._replace(drafts=rows)
 
 
 @given(alike_headers)
@@ -129,30 +139,41 @@ def test_a_draft_has_no_digest() -> None:
         decode_client(packb([4, 1, [draft, ["m2", b"d" * 32]], [0, 0]]), b"")
 
 
-@given(alike_drafts)
-def test_runs_cover_all_rows_and_each_is_alike(rows: list[Draft]) -> None:
+@given(alike_moves)
+def test_runs_cover_all_moves_and_each_is_alike(rows: list[Move]) -> None:
+    def common(at: int) -> Move:
+        return rows[at]._replace(id="", digest=b"")
+
     runs = runs_alike(rows)
     assert [at for run in runs for at in run] == list(range(len(rows)))
     for run in runs:
-        assert len({str(rows[at][1:]) for at in run}) == 1
+        assert all(common(at) == common(run.start) for at in run)
     for one, next_one in pairwise(runs):
-        assert rows[one.start][1:] != rows[next_one.start][1:]
+        assert common(one.start) != common(next_one.start)
 
 
-def test_what_is_alike_is_said_once() -> None:
-    draft = Draft("m1", "bob", "inform", 4, None, None, None, 0, None, None)
-    assert fold(
-        [draft, draft._replace(id="m2"), draft._replace(id="m3", priority=9)]
-    ) == [
-        draft,
-        "m2",
-        draft._replace(id="m3", priority=9),
+@given(alike_drafts)
+def test_runs_of_drafts_are_as_long_as_they_can_be(rows: list[Draft]) -> None:
+    runs = runs_of(folded(rows))
+    assert runs == runs_of(rows)
+    assert [row for run in runs for row in as_rows(run)] == rows
+    assert [one.start for run in runs for one in run.one_by_one()] == [
+        *range(len(rows))
     ]
+    assert all(one.draft[1:] != other.draft[1:] for one, other in pairwise(runs))
+
+
+def as_rows(run: Run) -> list[Draft]:
+    assert run.one_by_one() == [
+        Run(run.start + at, run.draft._replace(id=id_), [id_])
+        for at, id_ in enumerate(run.ids)
+    ]
+    return [run.draft._replace(id=id_) for id_ in run.ids]
 
 
 def test_an_older_peer_is_sent_whole_rows() -> None:
     draft = Draft("m1", "bob", "inform", 4, None, None, None, 0, None, None)
-    send = Send(1, [draft, draft._replace(id="m2")], [b"", b""])
+    send = Send(1, [draft, "m2"], [b"", b""])
     head, _ = encode(send, ALIKE - 1)
     assert [type(row) for row in unpackb(head)[2]] == [list, list]
     head, _ = encode(send)

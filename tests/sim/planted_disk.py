@@ -109,7 +109,7 @@ _fresh = count().__next__
 def _other_ids(real: Any, outbox: Outbox) -> None:
     for batch in outbox.flying.values():
         for sending in batch:
-            sending.draft = sending.draft._replace(id=f"again{_fresh()}")
+            sending.id = f"again{_fresh()}"
     real(outbox)
 
 
