@@ -27,7 +27,7 @@ from benchmarks.peers.base import (
     in_batches,
     stamped_body,
 )
-from ipcbus import Outgoing, networks
+from ipcbus import networks
 from ipcbus.client.pending import Pending
 from ipcbus.transport import launch
 
@@ -126,7 +126,7 @@ def _pipe(
 
 def _many(client: ipcbus.Client, to: str, job: Job, seconds: float) -> dict[str, Any]:
     def give(hand: int, bodies: list[bytes]) -> None:
-        for receipt in client.send_many([Outgoing(to, body) for body in bodies]):
+        for receipt in client.send_many([(to, body) for body in bodies]):
             if isinstance(receipt, Exception):
                 raise receipt
 

@@ -30,7 +30,7 @@ from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.connect import open_engine
 from ipcbus.client.engine import Engine, pieces
-from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Receipt
+from ipcbus.client.message import AsyncMessage, Attachment, Outgoing, Pair, Receipt
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.sayable import end_of, lease_ms, whole
@@ -136,7 +136,7 @@ class AsyncClient(AsyncQuestions):
         return engine.submit_to(to, body, options)
 
     async def send_many(
-        self, messages: Iterable[Outgoing], *, timeout: float | None = 30.0
+        self, messages: Iterable[Outgoing | Pair], *, timeout: float | None = 30.0
     ) -> list[Receipt | IpcbusError]:
         engine, end = self._engine, end_of(timeout)
         under_way: list[Sending | IpcbusError] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ipcbus.client.message import Attachment, Outgoing
+from ipcbus.client.message import Attachment, Outgoing, Pair
 from ipcbus.client.outbox import Rest, Sending, head_size
 from ipcbus.client.sayable import is_number, text
 from ipcbus.errors import (
@@ -58,11 +58,17 @@ _ITEMS_RULE = (
     f"{limits.MAX_ARRAY}, all of it is up to {limits.MAX_META} bytes"
 )
 
+_MESSAGE_RULE = "must be an Outgoing, or an address and a body"
+
 _ID_RULE = f"1 to {limits.MAX_ID} letters, digits, '.', '_', ':', '-'"
 
 
-def make(out: Outgoing, fresh_id: Callable[[], str]) -> Sending:
+def make(out: Outgoing | Pair, fresh_id: Callable[[], str]) -> Sending:
     """A message under way. Raises what `compose` raises."""
+    if not isinstance(out, Outgoing):
+        if type(out) is tuple and len(out) == 2:
+            return plain(*out, fresh_id)
+        raise InvalidMessage(field="message", reason=_MESSAGE_RULE)
     to, body, data, kind, thread, reply_to, ttl, priority, id_, future, *more = out
     attach, content_type, labels, headers, receipt = more
     # By identity: True and 4.0 are equal to a priority, and are none.

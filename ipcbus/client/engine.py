@@ -16,7 +16,7 @@ from typing import Any
 from ipcbus.client.asking import Options
 from ipcbus.client.compose import make, plain
 from ipcbus.client.ids import Ids
-from ipcbus.client.message import BaseMessage, Outgoing, Receipt, Settlement
+from ipcbus.client.message import BaseMessage, Outgoing, Pair, Receipt, Settlement
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.route import Route
@@ -77,7 +77,9 @@ class Engine(Worker[Tracker]):
         self._queue((sending,), len(sending.body))
         return sending
 
-    def submit_some(self, messages: Sequence[Outgoing]) -> list[Sending | IpcbusError]:
+    def submit_some(
+        self, messages: Sequence[Outgoing | Pair]
+    ) -> list[Sending | IpcbusError]:
         """Those of the first for which there is room, one at least, queued together.
         The error of a wrong one stands in its place."""
         made: list[Sending | IpcbusError] = []
@@ -208,7 +210,7 @@ class Engine(Worker[Tracker]):
         return TimedOut(what=what, seconds=timeout or 0.0, **facts)
 
 
-def pieces(messages: Iterable[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+def pieces(messages: Iterable[Outgoing | Pair]) -> Iterator[Sequence[Outgoing | Pair]]:
     """What is there already in pieces, and what comes one after the other as it comes:
     the first must not wait for the second."""
     if not isinstance(messages, (list, tuple)):

@@ -66,6 +66,10 @@ class Outgoing(NamedTuple):
     receipt: str | None = None
 
 
+Pair = tuple[str, str | bytes]
+"""An address and a body: all that most messages have."""
+
+
 class Action(IntEnum):
     """What can become of a delivery."""
 

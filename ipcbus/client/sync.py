@@ -12,7 +12,7 @@ from ipcbus.client import asking
 from ipcbus.client.asking import Options
 from ipcbus.client.calling import Asked, Awaited
 from ipcbus.client.engine import Engine, pieces
-from ipcbus.client.message import Attachment, Message, Outgoing, Receipt
+from ipcbus.client.message import Attachment, Message, Outgoing, Pair, Receipt
 from ipcbus.client.outbox import Sending
 from ipcbus.client.pending import Pending
 from ipcbus.client.questions import Questions
@@ -74,10 +74,13 @@ class Client(Questions):
         return engine.submit_to(to, body, options)
 
     def send_many(
-        self, messages: Iterable[Outgoing], *, timeout: float | None = 30.0
+        self, messages: Iterable[Outgoing | Pair], *, timeout: float | None = 30.0
     ) -> list[Receipt | IpcbusError]:
-        """Send all of them, many at once. One bad message does not stop the others:
-        its error stands in its place. What a generator yields is sent as it comes."""
+        """Send all of them, many at once; an address and a body are a message too.
+
+        One bad message does not stop the others: its error stands in its place. What a
+        generator yields is sent as it comes.
+        """
         engine, end = self._engine, end_of(timeout)
         under_way: list[Sending | IpcbusError] = []
         for some in pieces(messages):

@@ -101,5 +101,5 @@ def test_data_that_cannot_be_compared_is_told_as_any_other() -> None:
 def test_few_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composing, "MOST_ADDRESSES", 10)
     for number in range(100):
-        assert plain(f"agent{number}", "", fresh_id).to == f"agent{number}"
+        assert plain(f"agent{number}", "", fresh_id).rest[0] == f"agent{number}"
         assert len(composing._templates[str]) <= 10

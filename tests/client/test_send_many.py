@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,25 @@ def test_every_error_stands_in_its_place(alice: Client, bob: Client) -> None:
         assert isinstance(outcome, wrong[n][1] if n in wrong else Receipt), n
     expected = [str(n) for n in range(count) if n not in wrong]
     assert taken(bob, len(expected)) == expected
+
+
+def test_an_address_and_a_body_are_a_message(alice: Client, bob: Client) -> None:
+    wrong: list[Any] = [
+        ("a b", "x"),
+        ("bob", 7),
+        ("bob",),
+        ("bob", "x", None),
+        "x",
+        None,
+    ]
+    said = [("bob", "one"), *wrong, Outgoing("bob", "two"), ("bob", b"three")]
+    first, *refused, second, third = alice.send_many(said)
+    for receipt in (first, second, third):
+        assert isinstance(receipt, Receipt)
+        assert receipt == Receipt(receipt.id, "accepted", "bob")
+    assert [type(error) for error in refused] == [InvalidAddress] + [InvalidMessage] * 5
+    assert "an address and a body" in str(refused[-1])
+    assert taken(bob, 3) == ["one", "two", "b'three'"]
 
 
 def test_nothing_but_errors(alice: Client) -> None:
