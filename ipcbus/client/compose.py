@@ -67,7 +67,7 @@ def make(out: Outgoing | Pair, fresh_id: Callable[[], str]) -> Sending:
     """A message under way. Raises what `compose` raises."""
     if not isinstance(out, Outgoing):
         if type(out) is tuple and len(out) == 2:
-            return plain(*out, fresh_id)
+            return plain(out[0], out[1], fresh_id)
         raise InvalidMessage(field="message", reason=_MESSAGE_RULE)
     to, body, data, kind, thread, reply_to, ttl, priority, id_, future, *more = out
     attach, content_type, labels, headers, receipt = more
