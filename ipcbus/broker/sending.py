@@ -118,8 +118,9 @@ class Sending:
                 if len(places) > 1:
                     runs += reversed(run.one_by_one())
                     continue
+                (body,) = bodies
                 # What was accepted once stays so, whatever has changed since.
-                known = self._known(agent, run.draft, bodies[0])
+                known = self._known(agent, run.draft, body)
                 exceptions.append([run.start, *(known or self._refusal(error))])
                 continue
             batch.positions += places
@@ -131,8 +132,8 @@ class Sending:
             exceptions = [row for row in exceptions if row[0] not in again]
             drafts = whole(send.drafts)
             for position in sorted(again):
-                draft, body = drafts[position], send.bodies[position]
-                outcome = self._known(agent, draft, body)
+                body = send.bodies[position]
+                outcome = self._known(agent, drafts[position], body)
                 assert outcome is not None
                 exceptions.append([position, *outcome])
             turn.counted["duplicates"] += len(again)
