@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from ipcbus.broker.mailbox import Mailbox
@@ -132,10 +133,9 @@ class Batch:
         bodies: Sequence[bytes],
     ) -> None:
         same = (sender, mailbox, header.accepted_at, header.thread, header.reply_to)
-        self.rows += [
-            tuple.__new__(Row, (seq, id_, *same, head, body))
-            for seq, id_, head, body in zip(seqs, ids, packed, bodies, strict=True)
-        ]
+        columns = zip(seqs, ids, *map(repeat, same), packed, bodies, strict=False)
+        # Without a step of Python for each: a third of the time.
+        self.rows += map(tuple.__new__, repeat(Row), columns)
 
     def stored_in(self, mail: Mail) -> list[int]:
         """Store it; the places of messages whose id was known already."""

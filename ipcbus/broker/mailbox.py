@@ -17,7 +17,8 @@ the store alone. `TOP` means that all is in memory, `BOTTOM` that nothing is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from ipcbus.broker.sessions import Session
@@ -187,11 +188,10 @@ class Mailbox:
         self.page = deque(sorted(page))
         self._page_bytes = sum(waiting.entry.size for waiting in page)
 
-    def lease(self, seqs: Iterable[int], sizes: Iterable[int], lease: Lease) -> None:
+    def lease(self, seqs: Sequence[int], sizes: Sequence[int], lease: Lease) -> None:
         """Of these entries; their session has taken them."""
-        fresh = dict(zip(seqs, sizes, strict=True))
-        self.sizes.update(fresh)
-        self.leases.update(dict.fromkeys(fresh, lease))
+        self.sizes.update(zip(seqs, sizes, strict=True))
+        self.leases.update(zip(seqs, repeat(lease), strict=False))
         self.earliest = min(self.earliest, lease.deadline)
 
     def unlease(self, seqs: Sequence[int]) -> int:

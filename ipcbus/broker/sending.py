@@ -7,6 +7,8 @@ one bad one never stops the others of its batch.
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import add
 from typing import Any
 
 from ipcbus.broker.batch import (
@@ -186,7 +188,7 @@ class Sending:
         """What does not depend on the recipient. Raises what the sender is told."""
         if draft.flags & ~SENDABLE_FLAGS:
             raise InvalidMessage(field="flags", reason=f"{draft.flags} is not known")
-        if any(id_.startswith(OWN_IDS) for id_ in ids):
+        if any(map(str.startswith, ids, repeat(OWN_IDS))):
             raise InvalidMessage(field="id", reason=f"{OWN_IDS}... is the broker's own")
         if agent.rate or self._settings.rate:
             _need_one(ids)
@@ -250,9 +252,7 @@ class Sending:
         single one refuses the message. What the broker writes (sender 0) is never
         refused: a bounce must not be lost.
         """
-        sizes = [
-            len(head) + len(body) for head, body in zip(packed, bodies, strict=True)
-        ]
+        sizes = list(map(add, map(len, packed), map(len, bodies)))
         shared = 1 if len(boxes) > 1 else 0
         mailbox = 0 if shared else boxes[0].number
         first = self.last_seq + 1

@@ -9,6 +9,7 @@ message costs a tenth of a row (measured: 0.3 against 2.2 microseconds).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby, repeat
 from typing import Any, NamedTuple, TypeVar
 
 from msgpack import packb
@@ -93,16 +94,20 @@ def unfold(
     at: int = _DIGEST_AT[kind]
     rows: list[_Row] = []
     rest: tuple[Any, ...] = ()
-    for raw in raws:
-        if type(raw) is str:
-            rows.append(tuple.__new__(kind, (raw, *rest)))
-        elif type(raw) is list and len(raw) == 2:
-            id_, digest = raw
-            need(type(id_) is str and _is_digest(digest), "a wrong id or digest")
-            rows.append(tuple.__new__(kind, (id_, *rest[: at - 1], digest, *rest[at:])))
-        else:
-            rows.append(row := read(raw))
-            rest = row[1:]
+    for type_, group in groupby(raws, type):
+        if type_ is str:
+            columns = zip(group, *map(repeat, rest), strict=False)
+            rows += map(tuple.__new__, repeat(kind), columns)
+            continue
+        for raw in group:
+            if type_ is list and len(raw) == 2:
+                id_, digest = raw
+                need(type(id_) is str and _is_digest(digest), "a wrong id or digest")
+                fields = (id_, *rest[: at - 1], digest, *rest[at:])
+                rows.append(tuple.__new__(kind, fields))
+            else:
+                rows.append(row := read(raw))
+                rest = row[1:]
     return rows
 
 

@@ -170,7 +170,7 @@ def packed_size(value: Any) -> int:
 
 def join_bodies(bodies: Sequence[bytes]) -> tuple[list[int], bytes]:
     """Sizes, and all bodies as one frame."""
-    return [len(body) for body in bodies], b"".join(bodies)
+    return list(map(len, bodies)), b"".join(bodies)
 
 
 def split_bodies(sizes: object, frame: bytes, count: int) -> list[bytes]:
