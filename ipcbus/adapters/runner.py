@@ -110,6 +110,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(profile.conversations)
         self._fatal: BaseException | None = None
+        self._failed = asyncio.Event()
 
     async def book(self, usage: Usage | None) -> None:
         """What a request to the model cost."""
@@ -142,7 +143,7 @@ class Runner:
             await _first(stopping.wait(), *self._tasks)
             return
         fetching = self._client.fetch(BURST, lease=LEASE_S, timeout=IDLE_S)
-        found = await _first(fetching, stopping.wait())
+        found = await _first(fetching, stopping.wait(), self._failed.wait())
         if isinstance(found, tuple):
             for message in found[0]:
                 self._take(message)
@@ -162,7 +163,12 @@ class Runner:
         """What no turn expects is a fault of ours: better no agent than a mute one."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fatal = error
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End soon, and say why; mail that could be waited for comes too late."""
+        self._fatal = error
+        self._failed.set()
 
     async def _converse(self, key: str) -> None:
         """Turns of one conversation, one after another; what came meanwhile is one."""
@@ -197,7 +203,7 @@ class Runner:
             seconds = self._profile.bounds.turn_s
             self._give_back(batch, f"a turn took longer than {seconds:g} s")
         except (KeyRefused, AdapterMissing, CannotServe) as error:
-            self._fatal = error  # for a person: a key, a library, the ledger
+            self._fail(error)  # for a person: a key, a library, the ledger
             for each in batch:
                 each.release()
         except Overloaded as error:

@@ -37,6 +37,11 @@ async def ask(alice: ipcbus.Client, text: str, **options: Any) -> ipcbus.Message
     )
 
 
+def acked(client: ipcbus.Client) -> int:
+    """Messages that were acked in its network so far."""
+    return int(client.status()["counters"].get("acked", 0))
+
+
 async def received(alice: ipcbus.Client, count: int = 1) -> list[ipcbus.Message]:
     found: list[ipcbus.Message] = []
     while len(found) < count:

@@ -11,7 +11,7 @@ import ipcbus
 from ipcbus.adapters.base import Answer, Finding, Limits, ToolCall, Turn
 from ipcbus.adapters.budget import UNBOUNDED, Bounds
 from ipcbus.adapters.ledger import Ledger
-from ipcbus.adapters.runner import Profile, Runner
+from ipcbus.adapters.runner import IDLE_S, Profile, Runner
 from ipcbus.adapters.thinking import Character, Thinker
 from ipcbus.doors.tools import Desk
 from ipcbus.doors.tools.registry import BY_NAME
@@ -70,6 +70,8 @@ def calls(name: str, **arguments: Any) -> Answer:
 class Serving:
     """An agent that serves: what it said, and the end of it."""
 
+    task: asyncio.Task[None]
+
     def __init__(
         self, client: ipcbus.AsyncClient, ledger: Ledger, lines: list[str]
     ) -> None:
@@ -77,6 +79,10 @@ class Serving:
         self.ledger = ledger
         self.lines = lines
         self.stopping = asyncio.Event()
+
+    async def ends(self) -> None:
+        """Wait for its end, before it would look for mail again; raises why."""
+        await asyncio.wait_for(self.task, IDLE_S / 2)
 
 
 @asynccontextmanager
@@ -102,23 +108,13 @@ async def serving(
     who = Character(name, "dev", "", chosen, window, Limits(), bounds.tool_calls)
     thinker = Thinker(model, who, client, desk, runner.book)
     found = Serving(client, ledger, lines)
-    task = asyncio.create_task(runner.run(thinker, found.stopping))
+    found.task = asyncio.create_task(runner.run(thinker, found.stopping))
     try:
         yield found
     finally:
         found.stopping.set()
         try:
-            await asyncio.wait_for(task, WAIT_S)
+            await asyncio.wait_for(found.task, WAIT_S)
         finally:
             await client.close()
             await asyncio.to_thread(desk.close)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until `holds()`, in small steps."""
-
-    async def wait() -> None:
-        while not holds():
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(wait(), WAIT_S)

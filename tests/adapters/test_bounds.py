@@ -10,8 +10,9 @@ import pytest
 import ipcbus
 from ipcbus.adapters.base import Answer, Turn, Usage
 from ipcbus.adapters.budget import Account, Bounds
-from tests.adapters.conftest import ask, received
-from tests.adapters.models import Told, calls, in_turn, serving, until
+from tests.adapters.conftest import acked, ask, received
+from tests.adapters.models import Told, calls, in_turn, serving
+from tests.waiting import until_async
 
 # --- bounds -----------------------------------------------------------------------
 
@@ -47,9 +48,9 @@ def test_a_turn_without_an_answer_counts_as_well(alice: ipcbus.Client) -> None:
         bounds = Bounds(turns_per_thread=2)
         async with serving(Told("NO_REPLY"), bounds=bounds):
             for _ in range(2):  # one after the other: what comes at once is one turn
-                before = _acked(alice)
+                before = acked(alice)
                 alice.send("llama", "go on", thread="t")
-                await until(partial(_is_acked, alice, before))
+                await until_async(partial(_is_acked, alice, before))
             alice.send("llama", "go on", thread="t")
             [told] = await received(alice)
             assert "2 turns in conversation t" in told.body
@@ -57,12 +58,8 @@ def test_a_turn_without_an_answer_counts_as_well(alice: ipcbus.Client) -> None:
     asyncio.run(story())
 
 
-def _acked(client: ipcbus.Client) -> int:
-    return int(client.status()["counters"].get("acked", 0))
-
-
 def _is_acked(client: ipcbus.Client, before: int) -> bool:
-    return _acked(client) > before
+    return acked(client) > before
 
 
 def test_tokens_of_a_day_are_bounded(alice: ipcbus.Client) -> None:

@@ -22,8 +22,9 @@ from ipcbus.errors import (
     StaleFile,
     StaleLease,
 )
-from tests.adapters.conftest import ask, received
-from tests.adapters.models import Serving, Told, in_turn, serving, until
+from tests.adapters.conftest import acked, ask, received
+from tests.adapters.models import Serving, Told, in_turn, serving
+from tests.waiting import until_async
 
 
 def test_who_writes_to_itself_is_answered_once_and_not_without_end(
@@ -33,7 +34,7 @@ def test_who_writes_to_itself_is_answered_once_and_not_without_end(
         model = Told("A note of mine.")
         async with serving(model) as served:
             await served.client.send("LLAMA", "Remember the milk.")
-            await until(lambda: alice.status()["counters"].get("acked", 0) == 2)
+            await until_async(lambda: acked(alice) == 2)
         assert len(model.turns) == 1
 
     asyncio.run(story())
@@ -56,9 +57,7 @@ def test_however_many_come_in_a_turn_the_answers_to_all_can_be_sent(
             for number in range(60):
                 alice.send("llama", f"part {number}", id=f"{number:064}", thread="t")
                 await asked.wait()
-            async with asyncio.timeout(20):
-                while (await own_box(served))["waiting"]:
-                    await asyncio.sleep(0.01)
+            await until_async(lambda: waits(served, 0))
             go_on.set()
             named: list[str] = []
             while len(named) < 60:
@@ -89,14 +88,12 @@ def test_a_runner_that_was_too_slow_says_nothing_when_another_has_answered(
             alice.send("llama", "part 0", thread="t")
             await asyncio.wait_for(asked.wait(), 20)
             alice.send("llama", "part 1", thread="t")
-            async with asyncio.timeout(20):
-                while (await own_box(slow))["waiting"] < 2:
-                    await asyncio.sleep(0.01)
+            await until_async(lambda: waits(slow, 2))
             async with serving(Told("In time.")):
                 [answer] = await received(alice)
                 assert len(answer.headers["answers"].split()) == 2
                 go_on.set()
-                await until(lambda: any("lease" in line for line in slow.lines))
+                await until_async(lambda: any("lease" in line for line in slow.lines))
         assert alice.receive(1, timeout=0.2) == []
 
     asyncio.run(story())
@@ -105,6 +102,10 @@ def test_a_runner_that_was_too_slow_says_nothing_when_another_has_answered(
 async def own_box(served: Serving) -> dict[str, int]:
     boxes: dict[str, dict[str, int]] = (await served.client.status())["mailboxes"]
     return boxes["llama"]
+
+
+async def waits(served: Serving, count: int) -> bool:
+    return (await own_box(served))["waiting"] == count
 
 
 @pytest.mark.parametrize("full", [True, False])
@@ -125,11 +126,11 @@ def test_an_answer_that_finds_no_room_is_given_later_and_one_refused_is_not(
         model = Told("Here.")
         async with serving(model) as served:
             alice.send("llama", "hello?")
-            await until(lambda: bool(served.lines))
+            await until_async(lambda: bool(served.lines))
             if full:
                 await received(alice)
             else:
-                await until(lambda: alice.status()["counters"].get("acked", 0) == 1)
+                await until_async(lambda: acked(alice) == 1)
         assert len(model.turns) == 1 + full
 
     asyncio.run(story())
@@ -151,7 +152,7 @@ def test_a_lost_lease_of_one_message_leaves_the_others_acked(
         monkeypatch.setattr(AsyncMessage, "ack", ack)
         async with serving(Told("Got it.")) as served:
             await received(alice)
-            await until(lambda: alice.status()["counters"].get("acked", 0) == 3)
+            await until_async(lambda: acked(alice) == 3)
         assert served.lines == []
 
     asyncio.run(story())
@@ -183,7 +184,7 @@ def test_what_the_bus_refuses_in_a_turn_comes_again_soon(
         async with serving(model):
             alice.send("llama", "part 0", thread="t")
             for part in range(2):
-                await until(partial(was_heard, model, f"part {part}"))
+                await until_async(partial(was_heard, model, f"part {part}"))
 
     asyncio.run(story())
 
@@ -207,16 +208,13 @@ def test_a_message_comes_again_later_each_time(
 def test_an_agent_whose_ledger_is_damaged_ends_and_keeps_its_mail(
     alice: ipcbus.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = asyncio.Event()
-
     def damaged(self: Ledger) -> list[Account]:
-        looked.set()
         raise StaleFile(path="other.json", reason="is damaged", mend="move it away")
 
     async def ends() -> None:
-        async with serving(Told("ok")):
+        async with serving(Told("ok")) as served:
             alice.send("llama", "hello?")
-            await asyncio.wait_for(looked.wait(), 20)
+            await served.ends()
 
     async def later() -> None:
         async with serving(Told("Here.")):
@@ -237,30 +235,28 @@ def test_what_was_answered_is_acked_even_if_it_cannot_be_counted(
         raise StaleFile(path="llama.json", reason="is damaged", mend="move it away")
 
     async def story() -> None:
-        async with serving(Told("Here.")):
+        async with serving(Told("Here.")) as served:
             await ask(alice, "hello?")
-            await until(lambda: alice.status()["counters"].get("acked", 0) == 2)
+            await served.ends()
 
     with monkeypatch.context() as patched:
         patched.setattr(Account, "took_turn", damaged)
         with pytest.raises(StaleFile, match="move it away"):
             asyncio.run(story())
+    assert acked(alice) == 2
 
 
 def test_a_fault_of_a_turn_ends_the_agent_and_is_not_hidden(
     alice: ipcbus.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        reached = asyncio.Event()
-
         async def broken(*_: Any) -> str:
-            reached.set()
             raise ZeroDivisionError
 
         monkeypatch.setattr(thinking.Thinker, "answer", broken)
-        async with serving(Told("ok")):
+        async with serving(Told("ok")) as served:
             alice.send("llama", "hello?")
-            await asyncio.wait_for(reached.wait(), 20)
+            await served.ends()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(story())

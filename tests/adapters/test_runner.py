@@ -14,8 +14,9 @@ from ipcbus.adapters.base import Answer, Turn
 from ipcbus.adapters.budget import Bounds
 from ipcbus.client.message import AsyncMessage
 from ipcbus.errors import AdapterFailed, KeyRefused, Overloaded, TooLong
-from tests.adapters.conftest import ask, received
-from tests.adapters.models import Told, calls, in_turn, serving, until
+from tests.adapters.conftest import acked, ask, received
+from tests.adapters.models import Told, calls, in_turn, serving
+from tests.waiting import until_async
 
 # --- answers ---------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ def test_conversations_go_on_side_by_side_but_boundedly(alice: ipcbus.Client) ->
         for number in range(6):  # before it serves: it takes them together
             alice.send("llama", "go", thread=f"t-{number}")
         async with serving(Told(slowly), conversations=2):
-            await until(lambda: going == 2)
+            await until_async(lambda: going == 2)
             go_on.set()
             assert (len(await received(alice, 6)), most) == (6, 2)
 
@@ -104,7 +105,7 @@ def test_who_has_nothing_to_say_acks_and_says_nothing(
         model = Told(nothing)
         async with serving(model):
             alice.send("llama", "thanks")
-            await until(lambda: alice.status()["counters"].get("acked", 0) == 1)
+            await until_async(lambda: acked(alice) == 1)
         assert alice.receive(1, timeout=0.2) == []
 
     asyncio.run(story())
@@ -116,7 +117,7 @@ def test_acks_and_bounces_are_answered_by_nobody(alice: ipcbus.Client) -> None:
         async with serving(model):
             alice.send("llama", "an ack", kind="ack")
             alice.send("llama", "an order", kind="control")
-            await until(lambda: alice.status()["counters"].get("acked", 0) == 2)
+            await until_async(lambda: acked(alice) == 2)
         assert model.turns == []
 
     asyncio.run(story())
@@ -166,7 +167,7 @@ def test_what_a_tool_showed_is_acked_when_the_turn_is_answered(
                 question.reply("yes")
                 question.ack()
                 assert (await asking).body == "It is."
-                await until(lambda: alice.status()["counters"].get("acked", 0) == 4)
+                await until_async(lambda: acked(alice) == 4)
         assert len(model.turns) == 2
 
     asyncio.run(story())
@@ -201,8 +202,9 @@ def test_a_turn_that_comes_again_with_others_sends_nothing_twice(
             model = Told(answer)
             alice.send("llama", "part 0", thread="t")
             with pytest.raises(KeyRefused):
-                async with serving(model):
-                    await until(lambda: len(model.turns) == 2)
+                async with serving(model) as served:
+                    await served.ends()
+            assert len(model.turns) == 2
             async with serving(model):
                 await received(alice)
             assert all(part in model.turns[2].said[-1].text for part in "01")
@@ -290,9 +292,9 @@ def test_what_is_no_answer_is_a_failure_of_the_adapter(alice: ipcbus.Client) -> 
 def test_a_wrong_key_ends_the_agent_and_keeps_the_mail(alice: ipcbus.Client) -> None:
     async def refused() -> None:
         model = Told(in_turn(KeyRefused(adapter="x", reason="set X_API_KEY")))
-        async with serving(model):
+        async with serving(model) as served:
             alice.send("llama", "hello?")
-            await until(lambda: bool(model.turns))
+            await served.ends()
 
     async def later() -> None:
         async with serving(Told("Here.")):
@@ -306,16 +308,13 @@ def test_a_wrong_key_ends_the_agent_and_keeps_the_mail(alice: ipcbus.Client) -> 
 
 def test_a_turn_that_takes_too_long_is_given_back(alice: ipcbus.Client) -> None:
     async def story() -> None:
-        asked = 0
-
         async def answer(turn: Turn) -> Answer:
-            nonlocal asked
-            asked += 1
-            if asked == 1:
-                await asyncio.sleep(60)
+            if len(model.turns) == 1:
+                await asyncio.Event().wait()  # for ever
             return Answer("Quick now.")
 
-        async with serving(Told(answer), bounds=Bounds(turn_s=0.2)):
+        model = Told(answer)
+        async with serving(model, bounds=Bounds(turn_s=0.2)):
             assert (await ask(alice, "Now?")).body == "Quick now."
 
     asyncio.run(story())
