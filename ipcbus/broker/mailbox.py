@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import repeat
 from typing import NamedTuple
 
 from ipcbus.broker.sessions import Session
@@ -191,7 +190,7 @@ class Mailbox:
     def lease(self, seqs: Sequence[int], sizes: Sequence[int], lease: Lease) -> None:
         """Of these entries; their session has taken them."""
         self.sizes.update(zip(seqs, sizes, strict=True))
-        self.leases.update(zip(seqs, repeat(lease), strict=False))
+        self.leases.update(dict.fromkeys(seqs, lease))
         self.earliest = min(self.earliest, lease.deadline)
 
     def unlease(self, seqs: Sequence[int]) -> int:
