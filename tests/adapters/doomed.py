@@ -20,7 +20,8 @@ from ipcbus.adapters.replies import Replies
 from ipcbus.adapters.runner import Runner
 from ipcbus.adapters.thinking import Thinker
 from ipcbus.client.message import AsyncMessage
-from tests.adapters.models import WAIT_S, Told, calls, serving
+from tests.adapters.models import Told, calls, serving
+from tests.waiting import until_async
 
 STEPS = (
     "leased",
@@ -88,9 +89,13 @@ async def main(step: str) -> None:
 
     doom(step)
     model = Told(answer)
-    async with serving(model) as served, asyncio.timeout(WAIT_S):
-        while step or not (await served.client.status())["counters"].get("acked"):
-            await asyncio.sleep(0.01)
+    async with serving(model) as served:
+
+        async def is_over() -> bool:
+            counters = (await served.client.status())["counters"]
+            return not step and bool(counters.get("acked"))
+
+        await until_async(is_over)
 
 
 if __name__ == "__main__":

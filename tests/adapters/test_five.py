@@ -29,7 +29,7 @@ from tests.clis.aimock import serving
 from tests.clis.packages import AIMOCK, found
 from tests.clis.processes import Process
 from tests.examples import ROOT
-from tests.faults.crew import until
+from tests.waiting import until
 
 ROUNDS: Final = 2
 THREAD: Final = "the-rounds"

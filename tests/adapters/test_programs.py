@@ -21,6 +21,7 @@ from ipcbus.adapters.programs import (
     WroteTooMuch,
     run,
 )
+from tests.waiting import until_async
 
 BOUND_S = 30.0
 
@@ -57,14 +58,6 @@ def gone(pid: int) -> bool:
 
 def descriptors() -> int:
     return len([*Path("/proc/self/fd").iterdir()])
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async def wait() -> None:
-        while not holds():
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(wait(), BOUND_S)
 
 
 def pids(file: Path, count: int) -> list[int]:
@@ -186,7 +179,7 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(
             await run(shell)
         family = pids(tmp_path / "pids", 2)
         assert family
-        await until(lambda: all(map(gone, family)))
+        await until_async(lambda: all(map(gone, family)))
 
     asyncio.run(story())
 
@@ -196,11 +189,11 @@ def test_one_that_nobody_wants_any_more_is_ended_with_all_that_it_started(
 ) -> None:
     async def story() -> None:
         task = asyncio.create_task(run(work(TREE, folder=tmp_path)))
-        await until(lambda: bool(pids(tmp_path / "pids", 3)))
+        await until_async(lambda: bool(pids(tmp_path / "pids", 3)))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: all(map(gone, pids(tmp_path / "pids", 3))))
+        await until_async(lambda: all(map(gone, pids(tmp_path / "pids", 3))))
 
     asyncio.run(story())
 
@@ -208,13 +201,13 @@ def test_one_that_nobody_wants_any_more_is_ended_with_all_that_it_started(
 def test_one_that_is_cancelled_twice_is_ended_all_the_same(tmp_path: Path) -> None:
     async def story() -> None:
         task = asyncio.create_task(run(work(TREE, folder=tmp_path)))
-        await until(lambda: bool(pids(tmp_path / "pids", 3)))
+        await until_async(lambda: bool(pids(tmp_path / "pids", 3)))
         task.cancel()
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: all(map(gone, pids(tmp_path / "pids", 3))))
+        await until_async(lambda: all(map(gone, pids(tmp_path / "pids", 3))))
 
     asyncio.run(story())
 
@@ -233,7 +226,7 @@ def test_one_is_asked_to_end_before_it_is_ended(
 
     async def story() -> None:
         task = asyncio.create_task(run(work(code, folder=tmp_path)))
-        await until((tmp_path / "ready").exists)
+        await until_async((tmp_path / "ready").exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -269,8 +262,8 @@ def test_what_holds_on_to_its_output_is_ended_with_it(tmp_path: Path) -> None:
     async def story() -> None:
         done = await run(work(code, folder=tmp_path))
         assert (done.code, done.out) == (0, "done\n")
-        await until(lambda: bool(pids(tmp_path / "pids", 1)))
-        await until(lambda: all(map(gone, pids(tmp_path / "pids", 1))))
+        await until_async(lambda: bool(pids(tmp_path / "pids", 1)))
+        await until_async(lambda: all(map(gone, pids(tmp_path / "pids", 1))))
 
     asyncio.run(story())
 
@@ -314,6 +307,6 @@ def test_no_descriptors_are_left_open() -> None:
                 await run(work(code, "text"))
             except WroteTooMuch:
                 continue
-        await until(lambda: descriptors() <= before)
+        await until_async(lambda: descriptors() <= before)
 
     asyncio.run(story())

@@ -6,7 +6,7 @@ from ipcbus import links
 from ipcbus_bridges.foreign import Mail, NotTaken
 from ipcbus_bridges.mail import come_in
 from tests.bridges.shelf import WAIT_S, Ear, Shelf, move, opened
-from tests.faults.crew import until
+from tests.waiting import until
 
 # --- what comes in ---------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ipcbus import Client
 from ipcbus.networks import BrokerInfo
 from tests.bridges.town import Bridge, Home, bridge
 from tests.examples import ROOT, examples
-from tests.faults.crew import until
+from tests.waiting import until
 
 GUIDE = ROOT / "docs/bridges.md"
 MOST_LINES = 60

@@ -18,7 +18,7 @@ from ipcbus_bridges.mail import go_out
 from ipcbus_bridges.moving import Moving
 from ipcbus_bridges.rules import Rules
 from tests.bridges.shelf import LOTS, WAIT_S, Shelf, mail, opened, settle
-from tests.faults.crew import until
+from tests.waiting import until
 
 # --- what goes out -----------------------------------------------------------------
 

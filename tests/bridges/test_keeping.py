@@ -15,7 +15,7 @@ from ipcbus_bridges.keeping import KeptLink
 from ipcbus_bridges.linkrunner import LinkRunner
 from ipcbus_bridges.rules import Rules, Terms
 from tests.bridges.shelf import WAIT_S, Shelf, mail
-from tests.faults.crew import until
+from tests.waiting import until
 
 RULES = Rules.default("shelf", "dev")
 

@@ -22,12 +22,8 @@ from ipcbus import networks
 from ipcbus.errors import NoBroker
 from ipcbus.networks import Network
 from ipcbus.transport import launch
-from tests.faults.crew import (
-    BOUND_S,
-    PROJECT,
-    alive,
-    until,
-)
+from tests.faults.crew import BOUND_S, PROJECT, alive
+from tests.waiting import until
 
 DEV, PROD = "dev", "prod"
 THERE, BACK = "dev -> prod", "prod -> dev"

@@ -22,7 +22,8 @@ from ipcbus.errors import AlreadyServing, IpcbusError, StoreFull
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 from tests.chaos.fleet import Fleet, Member, waiting
-from tests.faults.crew import alive, kill_broker, serving, until
+from tests.faults.crew import alive, kill_broker, serving
+from tests.waiting import until
 
 SHAKY_BROKER = Path(__file__).with_name("shaky_broker.py")
 STOPPED_S = (0.2, 8.0)

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import ipcbus
 from ipcbus.networks import Network
-from tests.faults.crew import BOUND_S, PROJECT, status, until
+from tests.faults.crew import BOUND_S, PROJECT, status
 from tests.faults.history import UNKNOWN, Acked, Got, Seen, Sent
+from tests.waiting import until
 
 MEMBER = Path(__file__).with_name("member.py")
 DRAIN_S = 120.0

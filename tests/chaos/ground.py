@@ -17,7 +17,7 @@ from ipcbus.networks import Network
 from ipcbus.transport import launch
 from tests.chaos import fleet
 from tests.chaos.faults import MIB, World
-from tests.faults.crew import until
+from tests.waiting import until
 
 DISK = 64 * MIB
 STORE = 16 * MIB

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,14 +37,6 @@ def alice(connect: Connect) -> ipcbus.Client:
 @pytest.fixture
 def bob(connect: Connect) -> ipcbus.Client:
     return connect("bob")
-
-
-def until(holds: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait until `holds()`, in small steps."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, f"did not come true within {within} s"
-        time.sleep(0.005)
 
 
 @pytest.fixture

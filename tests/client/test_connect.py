@@ -26,7 +26,8 @@ from ipcbus.errors import (
 )
 from ipcbus.networks import BrokerInfo, Network, Saved
 from ipcbus.transport import keys, launch
-from tests.client.conftest import Connect, until
+from tests.client.conftest import Connect
+from tests.waiting import until
 
 
 def test_a_new_name_of_the_owner_gets_a_key(

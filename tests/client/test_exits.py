@@ -13,7 +13,7 @@ import pytest
 
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
-from tests.client.conftest import until
+from tests.waiting import until
 
 MOST_S = 2.0
 """From the reason to end until the end, on a quiet machine."""

@@ -11,7 +11,7 @@ from ipcbus.broker.settings import Settings
 from ipcbus.networks import Network
 from ipcbus.transport import launch
 from tests.client.answerer import BOUND_S, Answerer, answering
-from tests.client.conftest import until
+from tests.waiting import until
 
 PAIR = Settings().guard_pair
 
@@ -28,7 +28,7 @@ def _at_rest(operator: ipcbus.Client) -> dict[str, Any]:
         busy = [box for box in seen[-1]["mailboxes"].values() if any(box.values())]
         return bool(seen[-1]["counters"].get("loop_stopped")) and not busy
 
-    until(rests, BOUND_S)
+    until(rests, "it rests", BOUND_S)
     return seen[-1]
 
 

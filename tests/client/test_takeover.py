@@ -13,7 +13,8 @@ from ipcbus import Client
 from ipcbus.errors import Disconnected, NoBroker, TimedOut
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
-from tests.client.conftest import Connect, until
+from tests.client.conftest import Connect
+from tests.waiting import until
 
 
 def kill(broker: BrokerInfo) -> None:
@@ -109,7 +110,7 @@ def test_a_frozen_broker_is_given_up_and_comes_back(
         with pytest.raises((TimedOut, NoBroker)) as raised:
             alice.send("alice", "x", timeout=0.3, id="once")
         assert raised.value.id == "once"
-        until(lambda: not alice.connected, within=15)
+        until(lambda: not alice.connected, bound=15)
         with pytest.raises(NoBroker):
             alice.call("agents", 0, timeout=0.3)
     finally:

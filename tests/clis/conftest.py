@@ -18,7 +18,7 @@ from ipcbus.networks import BrokerInfo
 from ipcbus.transport import launch
 from tests.clis.script import Turn
 from tests.clis.seats import Seat, seated
-from tests.faults.crew import until
+from tests.waiting import until
 
 Sit = Callable[..., Seat]
 

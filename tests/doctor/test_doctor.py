@@ -16,7 +16,7 @@ from ipcbus import doctor, networks
 from ipcbus.doctor import Row, machine
 from ipcbus.networks import BrokerInfo, Network, Saved
 from ipcbus.transport import keys, launch
-from tests.faults.crew import until
+from tests.waiting import until
 
 
 def finding(network: Network, name: str) -> Row:

@@ -9,7 +9,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,13 @@ import ipcbus
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 from tests.faults.history import Acked, Got, Seen, Sent
+from tests.waiting import until
 
 CREW_MEMBER = Path(__file__).with_name("crew_member.py")
 PROJECT = Path(__file__).parents[2]
 BOUND_S = 30.0
 
 _KINDS: dict[str, Callable[..., Any]] = {"Sent": Sent, "Got": Got, "Acked": Acked}
-
-
-def until(condition: Callable[[], bool], what: str, bound: float = BOUND_S) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + bound
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {bound} s: {what}"
-        time.sleep(0.005)
 
 
 class Member:

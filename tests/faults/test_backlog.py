@@ -10,7 +10,8 @@ import pytest
 import ipcbus
 from ipcbus.networks import Network
 from ipcbus.transport import launch
-from tests.faults.crew import kill_broker, restart, rss_bytes, status, until
+from tests.faults.crew import kill_broker, restart, rss_bytes, status
+from tests.waiting import until
 
 MIB = 1024 * 1024
 GROWTH = 64 * MIB

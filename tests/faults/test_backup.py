@@ -22,9 +22,10 @@ from ipcbus.store.sqlite.offline import SEQ_GAP, inspect
 from ipcbus.transport import launch
 from tests.bridges.town import DEV, new_home
 from tests.chaos.fleet import waiting as waiting_for
-from tests.faults.crew import Crew, crew, status, until, waiting
+from tests.faults.crew import Crew, crew, status, waiting
 from tests.faults.history import Seen, violations
 from tests.faults.restoring import begun, counters, ended, messages, restored, unwell
+from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 

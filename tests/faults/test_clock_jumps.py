@@ -18,7 +18,7 @@ import ipcbus
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 from tests.faults.clocked_broker import set_clocks
-from tests.faults.crew import until
+from tests.waiting import until
 
 CLOCKED_BROKER = Path(__file__).with_name("clocked_broker.py")
 DAY, HOUR = 86_400.0, 3_600.0

@@ -22,7 +22,8 @@ import ipcbus
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
 from ipcbus.transport.serve import SPARE_FILES
-from tests.faults.crew import alive, until
+from tests.faults.crew import alive
+from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 

@@ -21,7 +21,7 @@ import ipcbus
 from ipcbus.networks import BrokerInfo, Network, Saved
 from ipcbus.transport import keys, launch
 from tests.doors.cli.conftest import COMMAND, ROOT, environment
-from tests.faults.crew import until
+from tests.waiting import until
 
 BOUND_S = 10.0
 """2 s on a quiet machine; on one where all of these run at once some more."""

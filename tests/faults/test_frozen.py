@@ -14,8 +14,9 @@ import pytest
 import ipcbus
 from ipcbus.networks import Network
 from ipcbus.transport import launch
-from tests.faults.crew import Member, crew, rss_bytes, serving, until
+from tests.faults.crew import Member, crew, rss_bytes, serving
 from tests.faults.history import OK, Got, accepted, longest_gap, violations
+from tests.waiting import until
 
 MIB = 1024 * 1024
 BODY = b"b" * 16 * 1024

@@ -14,7 +14,7 @@ from ipcbus import networks
 from ipcbus.errors import NoBroker, StoreFull
 from ipcbus.networks import Network
 from ipcbus.transport import launch
-from tests.faults.crew import until
+from tests.waiting import until
 
 MIB = 1024 * 1024
 DISK = 16 * MIB

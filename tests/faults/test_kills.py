@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ipcbus.networks import Network
-from tests.faults.crew import alive, crew, kill_broker, until
+from tests.faults.crew import alive, crew, kill_broker
 from tests.faults.history import OK, Acked, Got, Sent, accepted, longest_gap, violations
+from tests.waiting import until
 
 KILLS = 20
 STEPS = 20

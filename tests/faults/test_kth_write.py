@@ -23,8 +23,8 @@ from ipcbus.errors import IpcbusError, NoBroker, StoreFailed, StoreFull
 from ipcbus.networks import Network
 from ipcbus.store.sqlite.offline import inspect
 from ipcbus.transport import launch
-from tests.faults.crew import until
 from tests.faults.history import OK, STALE, Acked, Got, Seen, Sent, violations
+from tests.waiting import until
 
 KTH_BROKER = Path(__file__).with_name("kth_broker.py")
 LAST = 50

@@ -19,7 +19,7 @@ from ipcbus.errors import NoBroker, NotPermitted
 from ipcbus.networks import Network, Saved
 from ipcbus.transport import keys, launch
 from tests.bridges.town import DEV, PROD, THERE, Home, bridge, new_home
-from tests.faults.crew import until
+from tests.waiting import until
 
 PROMISED_S = 5.0
 PARTED_S = 3.0

@@ -22,9 +22,10 @@ from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol.messages import Accepted
 from ipcbus.transport import launch
 from tests.bridges.town import frozen, new_home
-from tests.faults.crew import serving, status, until, waiting
+from tests.faults.crew import serving, status, waiting
 from tests.transport.members import members
 from tests.transport.peers import Peer, send
+from tests.waiting import until
 
 LOOSE_BROKER = Path(__file__).with_name("loose_broker.py")
 TAKEN_OVER_S = 5.0

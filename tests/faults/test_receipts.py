@@ -18,10 +18,11 @@ from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol.messages import Accepted, Call, RefusedCall, Settle, Settled
 from ipcbus.protocol.pieces import runs
 from ipcbus.transport import launch
-from tests.faults.crew import kill_broker, serving, status, until, waiting
+from tests.faults.crew import kill_broker, serving, status, waiting
 from tests.faults.history import OK, STALE, UNKNOWN
 from tests.transport.members import members, take
 from tests.transport.peers import Peer, send
+from tests.waiting import until
 
 LEASE_S = 1.0
 """The shortest that there is."""

@@ -15,8 +15,8 @@ from ipcbus.networks import Network
 from ipcbus.store.sqlite.offline import SEQ_GAP, inspect
 from ipcbus.transport import launch
 from tests.bridges.town import DEV, PROD, Home, bridge, new_home
-from tests.faults.crew import until
 from tests.faults.restoring import begun, ended, restored, rows
+from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 

@@ -12,8 +12,8 @@ import pytest
 import ipcbus
 from ipcbus.errors import IpcbusError, NotPermitted
 from ipcbus.networks import BrokerInfo
-from tests.faults.crew import until
 from tests.faults.history import longest_gap
+from tests.waiting import until
 
 OTHERS = 4
 ENOUGH = 100

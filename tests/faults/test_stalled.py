@@ -24,18 +24,10 @@ import ipcbus
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol.limits import MIB
 from ipcbus.transport import keys, launch
-from tests.faults.crew import (
-    PROJECT,
-    Crew,
-    Member,
-    alive,
-    crew,
-    kill_broker,
-    rss_bytes,
-    until,
-)
+from tests.faults.crew import PROJECT, Crew, Member, alive, crew, kill_broker, rss_bytes
 from tests.faults.history import OK, violations
 from tests.faults.test_frozen import frozen
+from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 

@@ -13,7 +13,7 @@ from ipcbus import networks
 from ipcbus.errors import StaleLease, StoreFull, UnknownRecipient
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.transport import launch
-from tests.faults.crew import until
+from tests.waiting import until
 
 MIB = 1024 * 1024
 ROOM = 16 * MIB

@@ -18,8 +18,8 @@ from ipcbus import networks
 from ipcbus.client import invitations
 from ipcbus.networks import BrokerInfo, Network
 from tests.doors.cli.conftest import COMMAND, ROOT, Begin, Call, Run, environment
-from tests.faults.crew import until
 from tests.security.conftest import forms, found_in, key_files, secrets_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

@@ -26,7 +26,8 @@ from ipcbus.protocol.messages import Accepted, Answer, Call, Credit, Hello
 from ipcbus.transport import keys, launch
 from ipcbus.transport.keys import KeyPair, generate, z85
 from tests.transport.members import Members, take
-from tests.transport.peers import Peer, send, until
+from tests.transport.peers import Peer, send
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

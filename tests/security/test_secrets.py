@@ -34,7 +34,6 @@ from tests.doors.cli.conftest import (
     Running,
     environment,
 )
-from tests.faults.crew import until
 from tests.security.conftest import (
     forms,
     found_in,
@@ -42,6 +41,7 @@ from tests.security.conftest import (
     processes_of,
     secrets_of,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

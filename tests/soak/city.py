@@ -17,10 +17,11 @@ from ipcbus.networks import Network
 from tests.bridges.town import DEV, PROD, Bridge, Home
 from tests.chaos.fleet import Member
 from tests.chaos.ground import end_brokers
-from tests.faults.crew import alive, kill_broker, until
+from tests.faults.crew import alive, kill_broker
 from tests.faults.history import violations
 from tests.soak.citizen import SLEEPER, TOPIC
 from tests.soak.story import Story
+from tests.waiting import until
 
 CITIZEN: Final = Path(__file__).with_name("citizen.py")
 BACK_S: Final = 60.0

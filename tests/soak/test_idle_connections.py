@@ -18,9 +18,9 @@ from benchmarks.workers import cpu_s
 from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol import limits
 from ipcbus.protocol.limits import MIB
-from tests.faults.crew import until
 from tests.transport.members import members
 from tests.transport.test_hostile import lets_in, resident, serves
+from tests.waiting import until
 
 CROWD = 5_000
 GUESTS = 5

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeVar
 
 import zmq
@@ -27,14 +27,6 @@ from ipcbus.transport.keys import KeyPair, generate, z85
 T = TypeVar("T", bound=BrokerMessage)
 
 BOUND_S = 10.0
-
-
-def until(condition: Callable[[], bool], what: str, bound: float = BOUND_S) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + bound
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {bound} s: {what}"
-        time.sleep(0.002)
 
 
 class Peer:

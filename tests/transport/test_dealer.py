@@ -21,7 +21,7 @@ from ipcbus.protocol.messages import Hello, Welcome
 from ipcbus.transport import keys
 from ipcbus.transport.dealer import Dealer, Target, context
 from ipcbus.transport.keys import KeyPair
-from tests.transport.peers import until
+from tests.waiting import until
 
 Open = Callable[[Target, KeyPair], Dealer]
 

@@ -26,7 +26,8 @@ from ipcbus.protocol.messages import (
     Pong,
 )
 from tests.transport.members import Members
-from tests.transport.peers import BOUND_S, Peer, send, until
+from tests.transport.peers import BOUND_S, Peer, send
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

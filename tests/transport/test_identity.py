@@ -26,7 +26,8 @@ from ipcbus.transport.sockets import Sockets
 from ipcbus.transport.zap import Gate
 from tests.transport.loops import Loop
 from tests.transport.members import Members, take
-from tests.transport.peers import Peer, draft, send, until
+from tests.transport.peers import Peer, draft, send
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

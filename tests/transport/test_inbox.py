@@ -16,7 +16,8 @@ from ipcbus.protocol.codec import encode
 from ipcbus.protocol.messages import Accepted, Closed, Hello, Ping, Pong
 from ipcbus.transport.inbox import MOST_MESSAGES
 from tests.transport.loops import Echo, Loop
-from tests.transport.peers import send, until
+from tests.transport.peers import send
+from tests.waiting import until
 
 PING = encode(Ping(7))
 

@@ -14,9 +14,10 @@ from ipcbus.protocol import limits
 from tests.faults.crew import status
 from tests.transport import zmtp
 from tests.transport.members import Members, take
-from tests.transport.peers import send, until
+from tests.transport.peers import send
 from tests.transport.test_hostile import NOISE, raw, serves
 from tests.transport.zmtp_walk import served
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 

@@ -26,7 +26,8 @@ from ipcbus.protocol.pieces import pack_header
 from ipcbus.transport.outbox import PATIENCE_S, Outbox, parcels
 from ipcbus.transport.watch import Watch
 from tests.transport.loops import Loop, Script
-from tests.transport.peers import send, until
+from tests.transport.peers import send
+from tests.waiting import until
 
 PEER = b"\0abcd"
 

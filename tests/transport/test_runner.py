@@ -36,7 +36,8 @@ from ipcbus.store.sqlite import SqliteStore
 from ipcbus.transport.inbox import Inbox
 from ipcbus.transport.keys import generate
 from tests.transport.loops import Echo, Loop, Script, make_store, watched
-from tests.transport.peers import send, until
+from tests.transport.peers import send
+from tests.waiting import until
 
 
 def failing(error: IpcbusError, times: int = 1) -> Callable[[Path], SqliteStore]:

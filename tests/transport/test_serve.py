@@ -29,7 +29,8 @@ from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol.messages import Accepted, Pong
 from ipcbus.transport import launch, serve
 from tests.transport.members import members, take
-from tests.transport.peers import Peer, send, until
+from tests.transport.peers import Peer, send
+from tests.waiting import until
 
 LOOPBACK_2 = "127.0.0.2"
 

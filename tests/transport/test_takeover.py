@@ -19,7 +19,8 @@ from ipcbus.networks import BrokerInfo, Network
 from ipcbus.protocol.messages import Accepted, Answer, Call, Closed, Credit, Pong
 from ipcbus.transport import launch
 from tests.transport.members import Members, members, take
-from tests.transport.peers import send, until
+from tests.transport.peers import send
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from ipcbus.protocol import limits
 from ipcbus.protocol.messages import Ping, Pong
 from ipcbus.transport.watch import GRACE_S, TICK_S, Watch
 from tests.transport.loops import Loop
-from tests.transport.peers import greeted, until
+from tests.transport.peers import greeted
+from tests.waiting import until
 
 
 class Door:

@@ -9,11 +9,12 @@ from ipcbus.adapters.base import Answer, Turn
 from ipcbus.adapters.vendor import Vendor
 from ipcbus.errors import KeyRefused
 from tests.adapters.conftest import ask, received
-from tests.adapters.models import serving, until
+from tests.adapters.models import serving
 from tests.adapters.vendors.bodies import Speech, stream, whole
 from tests.adapters.vendors.conftest import Broken
 from tests.adapters.vendors.faults import Reply
 from tests.adapters.vendors.platforms import Platform, with_adapter
+from tests.waiting import until_async
 
 LOOKS = Speech("", (("send", '{"to": "alice", "text": "I look."}'),), "", "tools")
 SAYS = Speech("It is green.")
@@ -81,7 +82,7 @@ def test_a_wrong_key_ends_the_agent_and_its_mail_is_kept(
         monkeypatch.setattr(adapter, "turn", told)
         async with serving(adapter):
             alice.send("llama", "How is the build?")
-            await until(lambda: bool(ended))
+            await until_async(lambda: bool(ended))
 
     async def later(adapter: Vendor) -> None:
         async with serving(adapter):

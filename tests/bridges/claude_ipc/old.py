@@ -19,7 +19,8 @@ from typing import Any
 import ipcbus
 from ipcbus.networks import Network
 from tests.bridges.town import Home, new_home
-from tests.faults.crew import PROJECT, until
+from tests.faults.crew import PROJECT
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 OLD_BUFFER = 65536

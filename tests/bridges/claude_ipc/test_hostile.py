@@ -23,7 +23,7 @@ from tests.bridges.claude_ipc.old import (
     answer_of,
     connected,
 )
-from tests.faults.crew import until
+from tests.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 IDLE = 10_000

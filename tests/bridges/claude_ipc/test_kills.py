@@ -20,7 +20,8 @@ import pytest
 import ipcbus
 from tests.bridges.claude_ipc.conftest import NewDoor
 from tests.bridges.claude_ipc.old import Answer, Door, Old
-from tests.faults.crew import kill_broker, until
+from tests.faults.crew import kill_broker
+from tests.waiting import until
 
 PAIRS = 4
 """In each direction. One way each: pairs that answer each other are a loop."""

@@ -24,7 +24,8 @@ from tests.bridges.claude_ipc.old import (
     connected,
 )
 from tests.bridges.town import bridge, frozen
-from tests.faults.crew import kill_broker, until
+from tests.faults.crew import kill_broker
+from tests.waiting import until
 
 NO_SESSION = {"status": "error", "message": "Invalid or missing session token"}
 MANY = 50

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ipcbus_bridges.claude_ipc import running
+from tests.waiting import until_async
 
 
 def test_an_error_nobody_foresaw_is_said_and_does_not_end_the_looking_after(
@@ -28,9 +29,7 @@ def test_an_error_nobody_foresaw_is_said_and_does_not_end_the_looking_after(
         desk: Any = SimpleNamespace(save_seen=save_seen)
         state: Any = SimpleNamespace(folder=tmp_path)
         task = asyncio.ensure_future(running._look_after(desk, state, 60, said.append))
-        async with asyncio.timeout(10):
-            while len(saved) < 3:
-                await asyncio.sleep(0)
+        await until_async(lambda: len(saved) >= 3)
         task.cancel()
 
     asyncio.run(look())

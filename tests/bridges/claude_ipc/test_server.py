@@ -18,6 +18,7 @@ from ipcbus_bridges.claude_ipc.desk import Answer
 from ipcbus_bridges.claude_ipc.limits import DEFAULTS, Limits
 from ipcbus_bridges.claude_ipc.server import HOST, Server, listen
 from tests.bridges.claude_ipc.old import OLD_BUFFER
+from tests.waiting import until_async
 
 REQUEST = b'{"action": "check"}'
 WORDS = b'{"status": "ok"}'
@@ -54,19 +55,14 @@ class Room:
         before = len(self.fates)
         sock = await self.connected()
         await asyncio.get_running_loop().sock_sendall(sock, REQUEST)
-        await self.until(lambda: len(self.fates) > before)
+        await until_async(lambda: len(self.fates) > before)
         return sock
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(BOUND_S):
-            while not condition():
-                await asyncio.sleep(0.001)
 
     async def fate(self) -> bool:
         return await asyncio.wait_for(self.fates[-1], BOUND_S)
 
     async def close(self) -> None:
-        await self.until(lambda: len(self.server) == 0)
+        await until_async(lambda: len(self.server) == 0)
         assert self.server.held == 0
         await self.server.close()
 
@@ -203,7 +199,7 @@ def test_slow_silent_and_deaf_ones_are_closed(monkeypatch: pytest.MonkeyPatch) -
         assert "not whole" in json.loads(await read(slow))["message"]
         assert await read(slow) == b""
         assert await read(silent) == b""
-        await room.until(lambda: len(room.server) == 0)
+        await until_async(lambda: len(room.server) == 0)
         for sock in (silent, slow, *deaf):
             sock.close()
 
@@ -245,7 +241,7 @@ def test_bytes_that_are_held_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_descriptors_silent_ones_are_given_up() -> None:
     async def test(room: Room) -> None:
         silent = [await room.connected() for _ in range(5)]
-        await room.until(lambda: len(room.server) == 5)
+        await until_async(lambda: len(room.server) == 5)
         room.server.listener = cast(socket.socket, Broken(room.listener))
         sock = await room.connected()
         assert [await read(one) for one in silent] == [b""] * 5
@@ -279,7 +275,7 @@ def test_the_oldest_unfinished_one_makes_room() -> None:
         loop = asyncio.get_running_loop()
         first, second = await room.connected(), await room.connected()
         await loop.sock_sendall(first, b"{")
-        await room.until(lambda: len(room.server) == 2)
+        await until_async(lambda: len(room.server) == 2)
         third = await room.connected()
         assert "Too many" in json.loads(await read(first))["message"]
         await loop.sock_sendall(second, REQUEST)

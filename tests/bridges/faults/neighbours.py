@@ -17,7 +17,7 @@ from ipcbus.client.pending import Pending
 from ipcbus.errors import IpcbusError, NoBroker, TimedOut
 from ipcbus.networks import Network
 from tests.bridges.town import DEV, PROD, Home
-from tests.faults.crew import until, waiting
+from tests.faults.crew import waiting
 from tests.faults.history import (
     FAILED,
     OK,
@@ -29,6 +29,7 @@ from tests.faults.history import (
     Sent,
     violations,
 )
+from tests.waiting import until
 
 ANSWER_S = 60.0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipcbus
 from tests.bridges.town import DEV, PROD, Bridge, Home, bridge, reported
-from tests.faults.crew import until
+from tests.waiting import until
 
 WAIT_S = 30.0
 

@@ -10,7 +10,7 @@ from ipcbus.errors import IpcbusError
 from ipcbus.transport import launch
 from ipcbus_bridges.ends import NetworkEnd
 from tests.bridges.town import DEV, PROD, Home
-from tests.faults.crew import until
+from tests.waiting import until
 
 REPORT = {"way": "out", "state": "running"}
 

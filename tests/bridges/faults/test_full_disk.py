@@ -15,7 +15,7 @@ from ipcbus.networks import Network
 from ipcbus.transport import launch
 from tests.bridges.faults.neighbours import Neighbour, Traffic, ends_well, pair
 from tests.bridges.town import BACK, DEV, PROD, THERE, Bridge, Home, bridge, reported
-from tests.faults.crew import until
+from tests.waiting import until
 
 MIB = 1024 * 1024
 DISK = 16 * MIB

@@ -20,7 +20,8 @@ from tests.bridges.faults import failpoints
 from tests.bridges.faults.failpoints import BRIDGE_STEPS, BROKER_STEPS, arm
 from tests.bridges.faults.neighbours import Traffic, ends_well, pair
 from tests.bridges.town import BACK, DEV, PROD, THERE, Home, bridge, kill_serving
-from tests.faults.crew import alive, until
+from tests.faults.crew import alive
+from tests.waiting import until
 
 PROGRAM = failpoints.__file__
 

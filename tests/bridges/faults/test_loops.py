@@ -10,7 +10,8 @@ import ipcbus
 from ipcbus.broker.settings import Settings
 from tests.bridges.town import DEV, PROD, Home, bridge
 from tests.client.answerer import Answerer, answering
-from tests.faults.crew import BOUND_S, until
+from tests.faults.crew import BOUND_S
+from tests.waiting import until
 
 PAIR = Settings().guard_pair
 HUMAN = "hugo"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bridges.faults.neighbours import Pair, ends_well, pair
 from tests.bridges.town import DEV, PROD, THERE, Home, bridge, link
-from tests.faults.crew import until
+from tests.waiting import until
 
 MAX_BODY = 1000
 AROUND = 50

@@ -12,7 +12,7 @@ import pytest
 from ipcbus.transport import launch
 from tests.bridges.faults.neighbours import Neighbour, Traffic, ends_well, pair
 from tests.bridges.town import DEV, PROD, THERE, Bridge, Home, bridge, reported
-from tests.faults.crew import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.chaos
 

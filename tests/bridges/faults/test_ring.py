@@ -13,7 +13,8 @@ import pytest
 
 import ipcbus
 from tests.bridges.town import Bridge, Home, bridge, link
-from tests.faults.crew import until, waiting
+from tests.faults.crew import waiting
+from tests.waiting import until
 
 NAMES = ("a", "b", "c")
 KILLS = 6

@@ -30,8 +30,8 @@ from tests.bridges.town import (
     new_home,
     passes,
 )
-from tests.faults.crew import until
 from tests.faults.history import violations
+from tests.waiting import until
 
 HEALED_S = 5.0
 PARTED_S = float(os.environ.get("PARTED_S", "60"))

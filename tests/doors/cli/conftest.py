@@ -229,13 +229,6 @@ def read(run: Run, agent: str = "bob", *args: str) -> list[dict[str, Any]]:
     return messages
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for `condition`, which starts a process each time it is asked."""
-    deadline = time.monotonic() + RUN_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-
-
 Call = Callable[..., Any]
 Begin = Callable[..., Running]
 Bridge = Callable[..., Bridged]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -54,11 +52,3 @@ def waiting() -> int:
 def send(body: str = "the build is red", **options: Any) -> str:
     with ipcbus.connect("dev", agent="alice") as alice:
         return alice.send("bob", body, **options).id
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for `condition`, which costs little to ask."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        os.sched_yield()

@@ -13,7 +13,7 @@ import ipcbus
 from ipcbus import networks
 from tests.doors.cli.conftest import RUN_S, Begin, Run
 from tests.examples import ROOT
-from tests.faults.crew import until
+from tests.waiting import until
 
 SCRIPTED = ROOT / "configs" / "scripted.yaml"
 

@@ -15,16 +15,9 @@ import pytest
 from ipcbus import networks
 from ipcbus.client import invitations
 from ipcbus.networks import BrokerInfo
-from tests.doors.cli.conftest import (
-    Begin,
-    Bridge,
-    Call,
-    Run,
-    read,
-    until,
-    until_running,
-)
+from tests.doors.cli.conftest import Begin, Bridge, Call, Run, read, until_running
 from tests.doors.cli.test_app import HEAVY, imported_by
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker")
 

@@ -12,7 +12,8 @@ import pytest
 from ipcbus import networks
 from ipcbus.networks import BrokerInfo
 from tests.bridges.claude_ipc.old import HOST, Old
-from tests.doors.cli.conftest import Call, Run, until
+from tests.doors.cli.conftest import Call, Run
+from tests.waiting import until
 
 DOOR = ("bridge", "claude-ipc", "dev")
 

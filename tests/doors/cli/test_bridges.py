@@ -14,9 +14,9 @@ from tests.doors.cli.conftest import (
     Run,
     findings,
     state,
-    until,
     until_running,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker")
 

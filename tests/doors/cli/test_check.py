@@ -22,8 +22,8 @@ from tests.doors.cli.conftest import (
     Run,
     environment,
     read,
-    until,
 )
+from tests.waiting import until
 
 
 def test_an_empty_mailbox_is_3_and_a_document(run: Run, bob: str) -> None:

@@ -15,17 +15,8 @@ from ipcbus import networks
 from ipcbus.networks import BrokerInfo
 from ipcbus.transport import launch
 from tests.doors.cli.conftest import COMMAND, Done, Run, environment
-from tests.doors.cli.conftest import until as until_told
-from tests.doors.cli.hooks import (
-    PATIENT,
-    SESSION,
-    Hook,
-    hooks,
-    send,
-    text,
-    until,
-    waiting,
-)
+from tests.doors.cli.hooks import PATIENT, SESSION, Hook, hooks, send, text, waiting
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker", "bob")
 
@@ -106,7 +97,7 @@ def test_a_plain_line_is_answered_as_well(run: Run) -> None:
         line = ("hook", "claude", "SessionStart", "--network", "dev", "--as", "bob")
         return run(*line, stdin=SESSION)
 
-    until_told(lambda: "the build is red" in news().out)
+    until(lambda: "the build is red" in news().out)
 
 
 def test_more_than_a_page_comes_at_the_next_event(hook: Hook) -> None:
@@ -280,7 +271,7 @@ def test_a_hook_killed_before_its_text_was_taken_has_shown_nothing(
         shown.append(hook("claude", "UserPromptSubmit").out)
         return shown[-1] != ""
 
-    until_told(comes_again)
+    until(comes_again)
     assert "seen before" in shown[-1]
 
 

@@ -20,7 +20,7 @@ from ipcbus.transport import launch
 from tests.doors.cli.conftest import Run
 from tests.doors.cli.hooks import SESSION, hooks, send, text, waiting
 from tests.doors.cli.test_app import imported_by
-from tests.faults.crew import until
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("tool", EVENTS)

@@ -10,8 +10,8 @@ import ipcbus
 from ipcbus import networks
 from ipcbus.doors.notice import auto
 from tests.doors.cli.conftest import Call, Run
-from tests.doors.cli.conftest import until as until_told
 from tests.doors.cli.hooks import Hook, hooks, send, text, waiting
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker", "bob")
 
@@ -78,7 +78,7 @@ def test_a_bounce_is_news(hook: Hook) -> None:
         shown.append(hook("claude", "UserPromptSubmit").out)
         return "could not be delivered" in shown[-1]
 
-    until_told(comes)
+    until(comes)
     assert ", bounce, id " in shown[-1]
 
 

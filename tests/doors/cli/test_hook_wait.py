@@ -22,7 +22,8 @@ from tests.doors.cli.conftest import (
     Running,
     environment,
 )
-from tests.doors.cli.hooks import hooks, send, until, waiting
+from tests.doors.cli.hooks import hooks, send, waiting
+from tests.waiting import until
 
 LINE = ("hook", "claude", "wait", "--session", "s-1")
 TUI = {"CLAUDE_CODE_ENTRYPOINT": "cli"}

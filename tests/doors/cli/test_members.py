@@ -14,16 +14,8 @@ import pytest
 from ipcbus import networks
 from ipcbus.client import invitations
 from ipcbus.networks import BrokerInfo
-from tests.doors.cli.conftest import (
-    COMMAND,
-    ROOT,
-    Begin,
-    Call,
-    Run,
-    environment,
-    read,
-    until,
-)
+from tests.doors.cli.conftest import COMMAND, ROOT, Begin, Call, Run, environment, read
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker")
 

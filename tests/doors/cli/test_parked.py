@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.doors.cli.conftest import Bridge, Call, Run, findings, state, until
+from tests.doors.cli.conftest import Bridge, Call, Run, findings, state
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker")
 

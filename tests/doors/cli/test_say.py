@@ -18,9 +18,9 @@ from tests.doors.cli.conftest import (
     Run,
     environment,
     read,
-    until,
 )
 from tests.doors.cli.test_app import HEAVY, imported_by
+from tests.waiting import until
 
 TEXT = 'It\'s GREEN:  "quote", tell carol: hi & <b>!  ünï 🎉 '
 

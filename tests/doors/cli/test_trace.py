@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.doors.cli.conftest import Bridge, Call, Run, until
+from tests.doors.cli.conftest import Bridge, Call, Run
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker")
 

@@ -11,7 +11,8 @@ import pytest
 
 from ipcbus import doctor, networks
 from ipcbus.networks import VOLATILE
-from tests.doors.cli.conftest import Begin, Call, Run, read, until, until_running
+from tests.doors.cli.conftest import Begin, Call, Run, read, until_running
+from tests.waiting import until
 
 UP = ("up", "--network", "scratch", "--store", "memory")
 

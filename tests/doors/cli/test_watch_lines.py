@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from ipcbus import networks
 from ipcbus.doors.notice.words import MOST_LINE
 from tests.doors.cli.conftest import Begin, Run, Running
 from tests.doors.injections import INJECTIONS, hidden_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("broker", "bob")
 
@@ -35,12 +34,6 @@ def unread() -> int:
     with ipcbus.connect("dev", agent="") as operator:
         box = operator.status()["mailboxes"]["bob"]
         return int(box["waiting"]) + int(box["leased"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_each_message_is_one_line_and_acked_when_it_was_written(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -43,13 +42,6 @@ WAIT_S = 20.0
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 MODES: dict[str, ConnectMode] = {MODERN: "auto", HANDSHAKE: "legacy"}
 """How the SDK's client is made to speak each era."""
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
 
 
 class Model:

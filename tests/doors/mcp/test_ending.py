@@ -12,8 +12,8 @@ import pytest
 import ipcbus
 from ipcbus.doors.tools import Desk, call
 from ipcbus.networks import BrokerInfo
-from tests.doors.mcp.model import until
 from tests.doors.mcp.raw import Raw, started
+from tests.waiting import until
 
 HALF_A_PIPE = 32_000
 """A write that is longer than a page leaves up to half of its last one unused."""

@@ -24,8 +24,8 @@ from tests.doors.mcp.model import (
     Served,
     model_at,
     served_by_http,
-    until,
 )
+from tests.waiting import until
 
 ASKED = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 

@@ -22,8 +22,8 @@ from tests.doors.mcp.model import (
     by_stdio,
     model_at,
     served_by_http,
-    until,
 )
+from tests.waiting import until
 
 INBOX, AGENTS, STATUS = "ipcbus://inbox", "ipcbus://agents", "ipcbus://status"
 

@@ -10,7 +10,8 @@ import pytest
 import ipcbus
 from ipcbus import networks
 from ipcbus.doors.tools import TOOLS
-from tests.doors.mcp.model import HANDSHAKE, MODERN, Model, by_stdio, model_at, until
+from tests.doors.mcp.model import HANDSHAKE, MODERN, Model, by_stdio, model_at
+from tests.waiting import until
 
 
 def mail(model: Model, count: int) -> list[dict[str, Any]]:

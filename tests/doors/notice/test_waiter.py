@@ -25,7 +25,8 @@ from ipcbus.doors.notice.memory import Memory, State, Waiting
 from ipcbus.doors.notice.waiter import Alive, Post, Wake, is_idle
 from ipcbus.networks import BrokerInfo, Network, process
 from ipcbus.transport import launch
-from tests.doors.cli.hooks import send, until, waiting
+from tests.doors.cli.hooks import send, waiting
+from tests.waiting import until
 
 BOUND_S = 30.0
 

@@ -12,8 +12,8 @@ from ipcbus import networks
 from ipcbus.doors.tools import Desk, call
 from ipcbus.doors.tools.pages import PAGE_BYTES
 from ipcbus.transport import launch
-from tests.client.conftest import until
 from tests.doors.tools.conftest import Sit, registered, sent, texts
+from tests.waiting import until
 
 
 def waiting(desk: Desk) -> int:
